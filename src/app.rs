@@ -1,0 +1,178 @@
+//! The composition root of `sidetone run`: logging, capture thread, server, shutdown.
+
+#![allow(clippy::disallowed_methods)] // Deadlines and the time of the last reload are not the core's.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use anyhow::Context;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use tracing::info;
+
+use crate::capture::live;
+use crate::capture::worker::{Asker, Worker};
+use crate::config::{Config, LogFormat, LogLevel};
+use crate::engine::{Engine, Settings};
+use crate::metrics::facade::Facade;
+use crate::metrics::process::ProcessCollector;
+use crate::metrics::{Workers, render};
+use crate::numbers::{Collection, Family, Kind, Value};
+use crate::serve::{self, Endpoints, Limits, MetricsError, Readiness, Server};
+use crate::site::Site;
+
+static BUILD_INFO: Family = Family {
+    name: "sidetone_build_info",
+    kind: Kind::Info,
+    unit: "",
+    labels: &["version", "rustc"],
+    help: "Always 1; the labels say what runs.",
+};
+static RELOAD_SUCCESSFUL: Family = Family::gauge(
+    "sidetone_config_last_reload_successful",
+    "",
+    &[],
+    "1 while the last reading of the configuration succeeded.",
+);
+static RELOAD_TIME: Family = Family::gauge(
+    "sidetone_config_last_reload_success_timestamp_seconds",
+    "seconds",
+    &[],
+    "Unix time of the last successful reading of the configuration.",
+);
+
+/// The families of the agent itself.
+pub static FAMILIES: &[&Family] = &[&BUILD_INFO, &RELOAD_SUCCESSFUL, &RELOAD_TIME];
+
+/// How often a worker that has ended is noticed.
+const WATCH_INTERVAL: Duration = Duration::from_millis(500);
+
+/// Runs the agent until SIGTERM or SIGINT.
+pub fn run(config: Config) -> anyhow::Result<()> {
+    start_logging(&config);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .thread_name("serve")
+        .enable_all()
+        .build()
+        .context("cannot start the runtime")?;
+    let result = runtime.block_on(agent(config));
+    runtime.shutdown_timeout(Duration::from_millis(200));
+    result
+}
+
+async fn agent(config: Config) -> anyhow::Result<()> {
+    // Signals first: one that comes during start-up must not be lost.
+    let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
+    let facade = install_facade()?;
+    let limits = Limits {
+        max_connections: config.web.max_connections,
+        request_timeout: config.web.request_timeout,
+        ..Limits::default()
+    };
+    let server = Server::bind(&config.web.listen_address, limits).await?;
+    let site = Arc::new(site(&config)?);
+    let engine = Engine::new(Settings::new(&config, false), site);
+    let worker = Worker::start(config.capture, engine)?;
+    for address in server.addresses() {
+        info!("metrics at http://{address}/metrics");
+    }
+    let (stop, stopped) = watch::channel(false);
+    let serving = tokio::spawn(server.run(endpoints(worker.asker(), facade)?, stopped));
+    let ended = loop {
+        tokio::select! {
+            _ = terminate.recv() => break None,
+            _ = interrupt.recv() => break None,
+            () = tokio::time::sleep(WATCH_INTERVAL) => {
+                if !worker.is_running() {
+                    break Some(anyhow::anyhow!("the capture worker has ended; this is a fault of the program"));
+                }
+            }
+        }
+    };
+    info!("stopping");
+    // The server outlives its owner only if it has ended already.
+    let _ = stop.send(true);
+    worker.stop();
+    serving.await.context("the server ended badly")?;
+    ended.map_or(Ok(()), Err)
+}
+
+/// What is this host's own, and whose the other networks are.
+fn site(config: &Config) -> anyhow::Result<Site> {
+    let mut local = config.site.local_networks.clone();
+    if local.is_empty() {
+        local = live::local_addresses()?;
+    }
+    let peers: Vec<_> = config.peers.iter().map(|peer| (peer.name.clone(), peer.networks.clone())).collect();
+    Ok(Site::new(local, &peers))
+}
+
+/// What the server needs of the rest.
+fn endpoints(worker: Asker, facade: Arc<Facade>) -> anyhow::Result<Endpoints> {
+    let exposition = Arc::new(Exposition {
+        worker,
+        facade,
+        process: Arc::new(ProcessCollector::new().context("cannot read this process")?),
+        read_at: SystemTime::now(),
+    });
+    Ok(Endpoints {
+        metrics: Box::new(move |deadline| Box::pin(expose(Arc::clone(&exposition), deadline))),
+        ready: Box::new(|| Readiness::Ready),
+    })
+}
+
+/// Everything that has numbers to show.
+struct Exposition {
+    worker: Asker,
+    facade: Arc<Facade>,
+    process: Arc<ProcessCollector>,
+    read_at: SystemTime,
+}
+
+async fn expose(all: Arc<Exposition>, deadline: Instant) -> Result<String, MetricsError> {
+    let snapshot = tokio::time::timeout_at(deadline.into(), all.worker.snapshot())
+        .await
+        .map_err(|_| MetricsError::Deadline)?
+        .map_err(|_| MetricsError::Stopping)?;
+    let mut collection = Collection::default();
+    agent_numbers(all.read_at, &mut collection);
+    snapshot.collect(&mut collection);
+    Ok(render(vec![
+        Box::new(Workers::new(collection)),
+        Box::new(Arc::clone(&all.facade)),
+        Box::new(Arc::clone(&all.process)),
+    ])?)
+}
+
+fn agent_numbers(read_at: SystemTime, out: &mut Collection) {
+    let version = Cow::Borrowed(env!("CARGO_PKG_VERSION"));
+    out.add(&BUILD_INFO, vec![version, Cow::Borrowed(env!("CARGO_PKG_RUST_VERSION"))], Value::Gauge(1.0));
+    out.add(&RELOAD_SUCCESSFUL, Vec::new(), Value::Gauge(1.0));
+    let seconds = read_at.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
+    out.add(&RELOAD_TIME, Vec::new(), Value::Gauge(seconds));
+}
+
+/// The `metrics` facade takes what is named at run time; here the server's own numbers.
+fn install_facade() -> anyhow::Result<Arc<Facade>> {
+    let facade = Arc::new(Facade::new(serve::FAMILIES, &[]));
+    metrics::set_global_recorder(Arc::clone(&facade)).context("a metrics recorder is installed already")?;
+    Ok(facade)
+}
+
+fn start_logging(config: &Config) {
+    let level = match config.log.level {
+        LogLevel::Error => tracing::Level::ERROR,
+        LogLevel::Warn => tracing::Level::WARN,
+        LogLevel::Info => tracing::Level::INFO,
+        LogLevel::Debug => tracing::Level::DEBUG,
+        LogLevel::Trace => tracing::Level::TRACE,
+    };
+    let builder = tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::stderr).with_target(false);
+    match config.log.format {
+        LogFormat::Text => builder.init(),
+        LogFormat::Json => builder.json().init(),
+    }
+}

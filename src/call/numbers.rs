@@ -1,0 +1,406 @@
+//! What is counted of signalling, calls and registrations.
+
+use std::collections::HashMap;
+
+use crate::media::MOS_BOUNDS;
+use crate::numbers::{Collection, Family, Histogram, Value, fixed};
+use crate::site::{Direction, PeerId, Site};
+use crate::wire::sip::{Malformed, Method};
+
+use super::Transport;
+use super::dialog::State;
+use super::outcome::Outcome;
+
+const DELAY_BOUNDS: &[f64] =
+    &[0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 7.5, 10.0, 15.0, 20.0, 30.0, 60.0];
+const RESPONSE_BOUNDS: &[f64] =
+    &[0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0];
+const DURATION_BOUNDS: &[f64] =
+    &[1.0, 5.0, 10.0, 30.0, 60.0, 120.0, 180.0, 300.0, 600.0, 1200.0, 1800.0, 3600.0, 7200.0];
+
+const CALL_LABELS: &[&str] = &["direction", "origin", "destination"];
+
+static REQUESTS: Family = Family::counter(
+    "sip_requests_total",
+    "",
+    &["method", "direction", "peer", "transport"],
+    "SIP requests on the wire, retransmissions included.",
+);
+static RESPONSES: Family = Family::counter(
+    "sip_responses_total",
+    "",
+    &["method", "code", "direction", "peer", "transport"],
+    "SIP responses on the wire by status code and CSeq method, retransmissions included.",
+);
+static RETRANSMISSIONS: Family = Family::counter(
+    "sip_retransmissions_total",
+    "",
+    &["method", "kind", "peer"],
+    "SIP messages that were on the same hop before: same transaction, for responses same code and To tag.",
+);
+static MALFORMED: Family = Family::counter(
+    "sip_malformed_messages_total",
+    "",
+    &["reason"],
+    "SIP messages that could not be read, or only in part.",
+);
+static RESPONSE_TIME: Family = Family::histogram(
+    "sip_response_time_seconds",
+    "seconds",
+    &["method", "peer"],
+    "Time from a request to its first response, provisional ones included, at this point of the network.",
+);
+static REGISTRATIONS_ACTIVE: Family = Family::gauge(
+    "sip_registrations_active",
+    "",
+    &["peer"],
+    "Registered bindings (address of record and contact) that have not expired.",
+);
+static REGISTRATION_ATTEMPTS: Family = Family::counter(
+    "sip_registration_attempts_total",
+    "",
+    &["peer", "result"],
+    "Registration attempts by result; a challenge and the REGISTER that answers it are one attempt.",
+);
+static REGISTRATION_DELAY: Family = Family::histogram(
+    "sip_registration_delay_seconds",
+    "seconds",
+    &["peer"],
+    "RFC 6076 section 4.1: first REGISTER of a successful attempt to its 200.",
+);
+static ATTEMPTS: Family = Family::counter(
+    "call_attempts_total",
+    "",
+    CALL_LABELS,
+    "Call attempts: INVITE dialogs by Call-ID; re-INVITEs, forks and repeats after a challenge are none.",
+);
+static ANSWERS: Family = Family::counter("call_answers_total", "", CALL_LABELS, "Call attempts answered with 2xx.");
+static OUTCOMES: Family = Family::counter(
+    "call_outcomes_total",
+    "",
+    &["outcome", "direction", "origin", "destination"],
+    "Ended call attempts by outcome, each in exactly one.",
+);
+static ACTIVE: Family = Family::gauge(
+    "call_active",
+    "",
+    &["state", "direction", "origin", "destination"],
+    "Calls in progress now, by state.",
+);
+static ACTIVE_PEAK: Family = Family::gauge(
+    "call_active_peak",
+    "",
+    CALL_LABELS,
+    "Highest number of calls in progress since the scrape before (by whomever).",
+);
+static SETUP_DELAY: Family = Family::histogram(
+    "call_setup_delay_seconds",
+    "seconds",
+    CALL_LABELS,
+    "First INVITE to first 18x or 2xx (RFC 6076 section 4.3.1, the successful session request delay).",
+);
+static ANSWER_DELAY: Family = Family::histogram(
+    "call_answer_delay_seconds",
+    "seconds",
+    CALL_LABELS,
+    "First INVITE to 2xx.",
+);
+static FAILURE_DELAY: Family = Family::histogram(
+    "call_failure_delay_seconds",
+    "seconds",
+    CALL_LABELS,
+    "First INVITE to the final status of 300 and up that ended the attempt (RFC 6076 section 4.3.2).",
+);
+static DURATION: Family = Family::histogram(
+    "call_duration_seconds",
+    "seconds",
+    CALL_LABELS,
+    "2xx to BYE of calls that ended with one (RFC 6076 section 4.5, session duration).",
+);
+static DISCONNECT_DELAY: Family = Family::histogram(
+    "call_disconnect_delay_seconds",
+    "seconds",
+    CALL_LABELS,
+    "BYE to its first response (RFC 6076 section 4.4).",
+);
+static CALL_MOS: Family = Family::histogram(
+    "call_mos",
+    "",
+    CALL_LABELS,
+    "MOS over the whole life of a finished call's worst stream; calls without a stream of known model are left out.",
+);
+
+/// The families of this folder, in the order of the catalogue.
+pub static FAMILIES: &[&Family] = &[
+    &REQUESTS,
+    &RESPONSES,
+    &RETRANSMISSIONS,
+    &MALFORMED,
+    &RESPONSE_TIME,
+    &REGISTRATIONS_ACTIVE,
+    &REGISTRATION_ATTEMPTS,
+    &REGISTRATION_DELAY,
+    &ATTEMPTS,
+    &ANSWERS,
+    &OUTCOMES,
+    &ACTIVE,
+    &ACTIVE_PEAK,
+    &SETUP_DELAY,
+    &ANSWER_DELAY,
+    &FAILURE_DELAY,
+    &DURATION,
+    &DISCONNECT_DELAY,
+    &CALL_MOS,
+];
+
+/// Labels that a call is counted under.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct CellKey {
+    pub direction: Direction,
+    pub origin: PeerId,
+    pub destination: PeerId,
+}
+
+/// Numbers of all calls with the same labels.
+#[derive(Clone, Debug)]
+pub struct Cell {
+    pub attempts: u64,
+    pub answers: u64,
+    outcomes: [u64; Outcome::ALL.len()],
+    /// Calls in setup, ringing, answered.
+    active: [u64; 3],
+    peak: u64,
+    pub setup: Histogram,
+    pub answer: Histogram,
+    pub failure: Histogram,
+    pub duration: Histogram,
+    pub disconnect: Histogram,
+    pub mos: Histogram,
+}
+
+impl Cell {
+    fn new() -> Cell {
+        Cell {
+            attempts: 0,
+            answers: 0,
+            outcomes: [0; Outcome::ALL.len()],
+            active: [0; 3],
+            peak: 0,
+            setup: Histogram::new(DELAY_BOUNDS),
+            answer: Histogram::new(DELAY_BOUNDS),
+            failure: Histogram::new(DELAY_BOUNDS),
+            duration: Histogram::new(DURATION_BOUNDS),
+            disconnect: Histogram::new(DELAY_BOUNDS),
+            mos: Histogram::new(MOS_BOUNDS),
+        }
+    }
+
+    pub fn count_outcome(&mut self, outcome: Outcome) {
+        self.outcomes[outcome as usize] += 1;
+    }
+
+    /// Moves a call from one state to another; `None` is before the first.
+    pub fn moved(&mut self, from: Option<State>, to: State) {
+        if let Some(row) = from.and_then(State::index) {
+            self.active[row] = self.active[row].saturating_sub(1);
+        }
+        if let Some(row) = to.index() {
+            self.active[row] += 1;
+        }
+        self.peak = self.peak.max(self.active.iter().sum());
+    }
+}
+
+/// How a registration attempt ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Registration {
+    Success = 0,
+    Unauthorized,
+    Rejected,
+    Timeout,
+}
+
+const REGISTRATION_RESULTS: [&str; 4] = ["success", "unauthorized", "rejected", "timeout"];
+
+/// Numbers of the registrations of one peer.
+#[derive(Clone, Debug)]
+pub struct RegistrationCell {
+    pub active: u64,
+    pub results: [u64; 4],
+    pub delay: Histogram,
+}
+
+/// All numbers of the signalling side of one worker.
+#[derive(Clone, Debug, Default)]
+pub struct Numbers {
+    requests: HashMap<(Method, Direction, PeerId, Transport), u64>,
+    responses: HashMap<(Method, u16, Direction, PeerId, Transport), u64>,
+    retransmissions: HashMap<(Method, &'static str, PeerId), u64>,
+    malformed: [u64; Malformed::ALL.len()],
+    response_time: HashMap<(Method, PeerId), Histogram>,
+    calls: HashMap<CellKey, Cell>,
+    registrations: HashMap<PeerId, RegistrationCell>,
+}
+
+impl Numbers {
+    pub fn count_request(&mut self, method: Method, direction: Direction, peer: PeerId, transport: Transport) {
+        *self.requests.entry((method, direction, peer, transport)).or_default() += 1;
+    }
+
+    pub fn count_response(&mut self, method: Method, code: u16, to: (Direction, PeerId), transport: Transport) {
+        *self.responses.entry((method, code, to.0, to.1, transport)).or_default() += 1;
+    }
+
+    pub fn count_retransmission(&mut self, method: Method, kind: &'static str, peer: PeerId) {
+        *self.retransmissions.entry((method, kind, peer)).or_default() += 1;
+    }
+
+    pub fn count_malformed(&mut self, reason: Malformed) {
+        self.malformed[reason as usize] += 1;
+    }
+
+    pub fn observe_response(&mut self, method: Method, peer: PeerId, seconds: f64) {
+        let histogram = self.response_time.entry((method, peer));
+        histogram.or_insert_with(|| Histogram::new(RESPONSE_BOUNDS)).observe(seconds);
+    }
+
+    pub fn cell(&mut self, key: CellKey) -> &mut Cell {
+        self.calls.entry(key).or_insert_with(Cell::new)
+    }
+
+    pub fn registration(&mut self, peer: PeerId) -> &mut RegistrationCell {
+        self.registrations.entry(peer).or_insert_with(|| RegistrationCell {
+            active: 0,
+            results: [0; 4],
+            delay: Histogram::new(DELAY_BOUNDS),
+        })
+    }
+
+    /// The peak starts anew from the calls that are in progress now.
+    pub fn reset_peaks(&mut self) {
+        for cell in self.calls.values_mut() {
+            cell.peak = cell.active.iter().sum();
+        }
+    }
+
+    /// Requests by method, for the report.
+    pub fn requests_by_method(&self) -> impl Iterator<Item = (Method, u64)> + '_ {
+        Method::ALL.into_iter().map(|method| {
+            (method, self.requests.iter().filter(|(key, _)| key.0 == method).map(|(_, n)| n).sum())
+        })
+    }
+
+    /// Responses by status code, ascending, for the report.
+    pub fn responses_by_code(&self) -> std::collections::BTreeMap<u16, u64> {
+        let mut codes = std::collections::BTreeMap::new();
+        for ((_, code, ..), count) in &self.responses {
+            *codes.entry(*code).or_default() += count;
+        }
+        codes
+    }
+
+    pub fn retransmissions(&self) -> u64 {
+        self.retransmissions.values().sum()
+    }
+
+    pub fn malformed(&self) -> impl Iterator<Item = (Malformed, u64)> + '_ {
+        Malformed::ALL.into_iter().zip(self.malformed)
+    }
+
+    /// Registration results and live bindings of all peers, for the report.
+    pub fn registrations(&self) -> ([u64; 4], u64) {
+        self.registrations.values().fold(([0; 4], 0), |(mut results, active), cell| {
+            for (sum, n) in results.iter_mut().zip(cell.results) {
+                *sum += n;
+            }
+            (results, active + cell.active)
+        })
+    }
+
+    pub fn collect(&self, site: &Site, out: &mut Collection) {
+        for family in FAMILIES {
+            out.declare(family);
+        }
+        self.collect_messages(site, out);
+        self.collect_registrations(site, out);
+        for (key, cell) in &self.calls {
+            collect_cell(*key, cell, site, out);
+        }
+    }
+
+    fn collect_messages(&self, site: &Site, out: &mut Collection) {
+        for ((method, direction, peer, transport), count) in &self.requests {
+            let labels = vec![
+                fixed(method.name()),
+                fixed(direction.name()),
+                site.name(*peer),
+                fixed(transport.name()),
+            ];
+            out.add(&REQUESTS, labels, Value::Counter(*count));
+        }
+        for ((method, code, direction, peer, transport), count) in &self.responses {
+            let labels = vec![
+                fixed(method.name()),
+                code.to_string().into(),
+                fixed(direction.name()),
+                site.name(*peer),
+                fixed(transport.name()),
+            ];
+            out.add(&RESPONSES, labels, Value::Counter(*count));
+        }
+        for ((method, kind, peer), count) in &self.retransmissions {
+            out.add(
+                &RETRANSMISSIONS,
+                vec![fixed(method.name()), fixed(kind), site.name(*peer)],
+                Value::Counter(*count),
+            );
+        }
+        for (reason, count) in self.malformed() {
+            out.add(&MALFORMED, vec![fixed(reason.reason())], Value::Counter(count));
+        }
+        for ((method, peer), histogram) in &self.response_time {
+            let labels = vec![fixed(method.name()), site.name(*peer)];
+            out.add(&RESPONSE_TIME, labels, Value::Histogram(histogram.clone()));
+        }
+    }
+
+    fn collect_registrations(&self, site: &Site, out: &mut Collection) {
+        for (peer, cell) in &self.registrations {
+            let peer = site.name(*peer);
+            out.add(&REGISTRATIONS_ACTIVE, vec![peer.clone()], Value::Gauge(cell.active as f64));
+            for (result, count) in REGISTRATION_RESULTS.into_iter().zip(cell.results) {
+                out.add(&REGISTRATION_ATTEMPTS, vec![peer.clone(), fixed(result)], Value::Counter(count));
+            }
+            out.add(&REGISTRATION_DELAY, vec![peer], Value::Histogram(cell.delay.clone()));
+        }
+    }
+}
+
+fn collect_cell(key: CellKey, cell: &Cell, site: &Site, out: &mut Collection) {
+    let labels = vec![fixed(key.direction.name()), site.name(key.origin), site.name(key.destination)];
+    let with = |first: &'static str| {
+        let mut all = vec![fixed(first)];
+        all.extend(labels.iter().cloned());
+        all
+    };
+    out.add(&ATTEMPTS, labels.clone(), Value::Counter(cell.attempts));
+    out.add(&ANSWERS, labels.clone(), Value::Counter(cell.answers));
+    for (outcome, count) in Outcome::ALL.into_iter().zip(cell.outcomes) {
+        out.add(&OUTCOMES, with(outcome.name()), Value::Counter(count));
+    }
+    for (state, count) in ["setup", "ringing", "answered"].into_iter().zip(cell.active) {
+        out.add(&ACTIVE, with(state), Value::Gauge(count as f64));
+    }
+    out.add(&ACTIVE_PEAK, labels.clone(), Value::Gauge(cell.peak as f64));
+    for (family, histogram) in [
+        (&SETUP_DELAY, &cell.setup),
+        (&ANSWER_DELAY, &cell.answer),
+        (&FAILURE_DELAY, &cell.failure),
+        (&DURATION, &cell.duration),
+        (&DISCONNECT_DELAY, &cell.disconnect),
+        (&CALL_MOS, &cell.mos),
+    ] {
+        out.add(family, labels.clone(), Value::Histogram(histogram.clone()));
+    }
+}

@@ -1,0 +1,118 @@
+//! Calls by Call-ID.
+
+use std::hash::BuildHasher;
+
+use foldhash::fast::RandomState;
+use hashbrown::HashTable;
+
+use super::dialog::{Call, State};
+
+/// How many calls are looked at to find one to evict.
+const EVICTION_SAMPLE: usize = 16;
+
+/// At most `capacity` calls.
+#[derive(Debug)]
+pub struct Table {
+    hasher: RandomState,
+    index: HashTable<u32>,
+    serials: std::collections::HashMap<u64, u32, RandomState>,
+    slots: Vec<Option<Call>>,
+    free: Vec<u32>,
+    capacity: usize,
+    hand: usize,
+    pub evicted: u64,
+}
+
+impl Table {
+    pub fn new(capacity: usize) -> Table {
+        Table {
+            hasher: RandomState::default(),
+            index: HashTable::new(),
+            serials: Default::default(),
+            slots: Vec::new(),
+            free: Vec::new(),
+            capacity: capacity.max(1),
+            hand: 0,
+            evicted: 0,
+        }
+    }
+
+    pub fn len(&self) -> usize {
+        self.index.len()
+    }
+
+    pub fn is_full(&self) -> bool {
+        self.index.len() >= self.capacity
+    }
+
+    pub fn find(&mut self, call_id: &[u8]) -> Option<&mut Call> {
+        let (slots, hash) = (&self.slots, self.hasher.hash_one(call_id));
+        let at = *self.index.find(hash, |at| slot(slots, *at).is_some_and(|call| &*call.call_id == call_id))?;
+        self.slots.get_mut(at as usize)?.as_mut()
+    }
+
+    pub fn by_serial(&mut self, serial: u64) -> Option<&mut Call> {
+        let at = *self.serials.get(&serial)?;
+        self.slots.get_mut(at as usize)?.as_mut()
+    }
+
+    pub fn get(&self, at: u32) -> Option<&Call> {
+        slot(&self.slots, at)
+    }
+
+    /// Puts a call in; the caller has made room and knows that its Call-ID is not there.
+    pub fn insert(&mut self, call: Call) {
+        let (serial, hash) = (call.serial, self.hasher.hash_one(&*call.call_id));
+        let at = match self.free.pop() {
+            Some(at) => {
+                self.slots[at as usize] = Some(call);
+                at
+            }
+            None => {
+                self.slots.push(Some(call));
+                self.slots.len() as u32 - 1
+            }
+        };
+        self.serials.insert(serial, at);
+        let (slots, hasher) = (&self.slots, &self.hasher);
+        self.index.insert_unique(hash, at, |at| slot(slots, *at).map_or(0, |call| hasher.hash_one(&*call.call_id)));
+    }
+
+    pub fn remove(&mut self, at: u32) -> Option<Call> {
+        let call = self.slots.get_mut(at as usize)?.take()?;
+        if let Ok(entry) = self.index.find_entry(self.hasher.hash_one(&*call.call_id), |other| *other == at) {
+            entry.remove();
+        }
+        self.serials.remove(&call.serial);
+        self.free.push(at);
+        Some(call)
+    }
+
+    /// Of the next few calls one that has ended, or else the one that was silent for longest.
+    pub fn to_evict(&mut self) -> Option<u32> {
+        let mut worst: Option<(u32, &Call)> = None;
+        let mut seen = 0;
+        let rank = |call: &Call| (call.state != State::Ended, call.answered.is_some(), call.last_message);
+        for _ in 0..self.slots.len() {
+            self.hand = (self.hand + 1) % self.slots.len();
+            let Some(call) = slot(&self.slots, self.hand as u32) else { continue };
+            if worst.is_none_or(|(_, other)| rank(call) < rank(other)) {
+                worst = Some((self.hand as u32, call));
+            }
+            seen += 1;
+            if seen == EVICTION_SAMPLE {
+                break;
+            }
+        }
+        worst.map(|(at, _)| at)
+    }
+
+    /// Slots, free ones included, for a sweep by number.
+    pub fn slots(&self) -> u32 {
+        self.slots.len() as u32
+    }
+}
+
+fn slot(slots: &[Option<Call>], at: u32) -> Option<&Call> {
+    slots.get(at as usize)?.as_ref()
+}

@@ -1,0 +1,66 @@
+//! The capture filter (pcap-filter(7)) that follows from the configured ports.
+
+use std::fmt::Write;
+
+use crate::config::{Capture, PortRange};
+
+use super::live::LiveError;
+
+/// The configured expression, or one that takes UDP from and to the SIP and media ports, tagged or not.
+pub fn expression(capture: &Capture) -> String {
+    if let Some(own) = &capture.filter {
+        return own.clone();
+    }
+    let mut ports = String::new();
+    for range in merged(capture.sip_ports.iter().chain(&capture.media_ports)) {
+        if !ports.is_empty() {
+            ports.push_str(" or ");
+        }
+        // Writing to a String cannot fail.
+        let _ = match range {
+            PortRange { first, last } if first == last => write!(ports, "port {first}"),
+            PortRange { first, last } => write!(ports, "portrange {first}-{last}"),
+        };
+    }
+    // `vlan` moves the offsets of all that follows it, so it stands last.
+    format!("(udp and ({ports})) or (vlan and udp and ({ports}))")
+}
+
+/// Compiles an expression as opening an Ethernet interface would, without one.
+pub fn compile(expression: &str) -> Result<(), LiveError> {
+    let failed = |error: pcap::Error| LiveError::Filter { filter: expression.to_owned(), reason: error.to_string() };
+    let nowhere = pcap::Capture::dead(pcap::Linktype::ETHERNET).map_err(failed)?;
+    nowhere.compile(expression, true).map(drop).map_err(failed)
+}
+
+/// Ranges that touch or overlap, as one.
+fn merged<'a>(ranges: impl Iterator<Item = &'a PortRange>) -> Vec<PortRange> {
+    let mut sorted: Vec<PortRange> = ranges.copied().collect();
+    sorted.sort_by_key(|range| range.first);
+    let mut out: Vec<PortRange> = Vec::new();
+    for range in sorted {
+        match out.last_mut() {
+            Some(last) if range.first <= last.last.saturating_add(1) => last.last = last.last.max(range.last),
+            _ => out.push(range),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ports_become_an_expression_and_ranges_are_merged() {
+        let mut capture = Capture {
+            sip_ports: vec![PortRange { first: 5060, last: 5061 }, PortRange { first: 6000, last: 6000 }],
+            media_ports: vec![PortRange { first: 10000, last: 20000 }, PortRange { first: 15000, last: 30000 }],
+            ..Capture::default()
+        };
+        let ports = "portrange 5060-5061 or port 6000 or portrange 10000-30000";
+        assert_eq!(expression(&capture), format!("(udp and ({ports})) or (vlan and udp and ({ports}))"));
+        capture.filter = Some("udp".into());
+        assert_eq!(expression(&capture), "udp");
+    }
+}

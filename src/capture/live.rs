@@ -1,0 +1,149 @@
+//! Live capture with libpcap: which interfaces, how they are opened, and what a failure means.
+
+use std::os::fd::{AsRawFd, BorrowedFd};
+use std::time::Duration;
+
+use pcap::{Active, Device};
+
+use crate::config::Capture as Config;
+use crate::time::Timestamp;
+use crate::wire::LinkType;
+
+/// How long the kernel may keep a packet to hand over many at once, milliseconds.
+const BATCH_MILLISECONDS: i32 = 50;
+/// The pseudo-interface that takes packets of all others.
+pub const ANY: &str = "any";
+/// What libpcap lists that carries no IP.
+const NOT_NETWORK: [&str; 6] = ["bluetooth", "usbmon", "nflog", "nfqueue", "dbus", "rdma"];
+
+/// Why an interface is not captured.
+#[derive(Debug, thiserror::Error)]
+pub enum LiveError {
+    #[error(
+        "capturing on {interface} is not permitted: CAP_NET_RAW is missing\n  \
+         hint: run as root, or `setcap cap_net_raw+ep` on the binary, or AmbientCapabilities=CAP_NET_RAW in the unit"
+    )]
+    NotPermitted { interface: String },
+    #[error("there is no interface {interface}\n  hint: there are {existing}; capture.interfaces names those to capture")]
+    NoSuchInterface { interface: String, existing: String },
+    #[error("interface {interface} is down\n  hint: `ip link set {interface} up`; it is tried again")]
+    Down { interface: String },
+    #[error("capture filter does not compile: {reason}\n  filter: {filter}\n  hint: see pcap-filter(7); capture.filter holds your own")]
+    Filter { filter: String, reason: String },
+    #[error("cannot capture on {interface}: {source}")]
+    Other { interface: String, source: pcap::Error },
+    #[error("cannot list the interfaces: {0}")]
+    List(pcap::Error),
+}
+
+impl LiveError {
+    /// Whether trying again later can help without anybody changing anything here.
+    pub fn may_pass(&self) -> bool {
+        matches!(self, LiveError::NoSuchInterface { .. } | LiveError::Down { .. } | LiveError::Other { .. })
+    }
+}
+
+/// Names of the interfaces to capture: the configured ones, or the loopback and all that are up.
+pub fn interfaces(config: &Config) -> Result<Vec<String>, LiveError> {
+    if !config.interfaces.is_empty() {
+        return Ok(config.interfaces.clone());
+    }
+    let devices = Device::list().map_err(LiveError::List)?;
+    Ok(devices.into_iter().filter(|device| device.flags.is_up() && is_network(device)).map(|device| device.name).collect())
+}
+
+/// Addresses of this host's own interfaces, each as a network of one.
+pub fn local_addresses() -> Result<Vec<ipnet::IpNet>, LiveError> {
+    let devices = Device::list().map_err(LiveError::List)?;
+    let mut all: Vec<ipnet::IpNet> =
+        devices.iter().flat_map(|device| &device.addresses).map(|address| address.addr.into()).collect();
+    // The whole loopback network is this host (RFC 1122 section 3.2.1.3).
+    all.extend("127.0.0.0/8".parse::<ipnet::IpNet>());
+    Ok(all)
+}
+
+fn is_network(device: &Device) -> bool {
+    device.name != ANY && !NOT_NETWORK.iter().any(|other| device.name.starts_with(other))
+}
+
+/// An interface that is being captured.
+pub struct Interface {
+    capture: pcap::Capture<Active>,
+    link: LinkType,
+}
+
+/// Frames lost since the interface was opened, as libpcap counts them.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Drops {
+    pub kernel: u64,
+    pub interface: u64,
+}
+
+impl Interface {
+    /// Opens an interface for reading without blocking.
+    pub fn open(name: &str, config: &Config, filter: &str) -> Result<Interface, LiveError> {
+        let failed = |source| explain(name, source);
+        let mut capture = pcap::Capture::from_device(name)
+            .map_err(failed)?
+            .promisc(config.promiscuous)
+            .snaplen(i32::try_from(config.snap_length).unwrap_or(i32::MAX))
+            .buffer_size(i32::try_from(config.ring_size).unwrap_or(i32::MAX))
+            .timeout(BATCH_MILLISECONDS)
+            .open()
+            .map_err(failed)?;
+        capture
+            .filter(filter, true)
+            .map_err(|reason| LiveError::Filter { filter: filter.to_owned(), reason: reason.to_string() })?;
+        let link = LinkType(capture.get_datalink().0 as u16);
+        let capture = capture.setnonblock().map_err(failed)?;
+        Ok(Interface { capture, link })
+    }
+
+    /// What becomes readable when frames wait.
+    pub fn fd(&self) -> BorrowedFd<'_> {
+        // pcap hands out a bare number; it stays open as long as the capture does, which `self` owns.
+        #[allow(unsafe_code)]
+        unsafe {
+            BorrowedFd::borrow_raw(self.capture.as_raw_fd())
+        }
+    }
+
+    pub fn link(&self) -> LinkType {
+        self.link
+    }
+
+    /// Hands over at most `limit` of the frames that wait: time, length on the wire, bytes captured.
+    pub fn read(&mut self, limit: usize, mut take: impl FnMut(Timestamp, u32, &[u8])) -> Result<usize, pcap::Error> {
+        self.capture.dispatch(Some(limit), |packet| {
+            let stamp = packet.header.ts;
+            let nanos = stamp.tv_sec.saturating_mul(1_000_000_000).saturating_add(stamp.tv_usec.saturating_mul(1000));
+            take(Timestamp::from_nanos(nanos), packet.header.len, packet.data);
+        })
+    }
+
+    pub fn drops(&mut self) -> Drops {
+        self.capture.stats().map_or(Drops::default(), |stats| Drops {
+            kernel: u64::from(stats.dropped),
+            interface: u64::from(stats.if_dropped),
+        })
+    }
+}
+
+/// libpcap tells its reasons as text; these are the ones that people meet.
+fn explain(interface: &str, source: pcap::Error) -> LiveError {
+    let (text, interface) = (source.to_string(), interface.to_owned());
+    if text.contains("ermission") || text.contains("not permitted") {
+        LiveError::NotPermitted { interface }
+    } else if text.contains("No such device") || text.contains("No such file") {
+        let devices = Device::list().unwrap_or_default();
+        let names: Vec<&str> = devices.iter().filter(|d| is_network(d)).map(|d| d.name.as_str()).collect();
+        LiveError::NoSuchInterface { interface, existing: names.join(", ") }
+    } else if text.contains("not up") || text.contains("is down") {
+        LiveError::Down { interface }
+    } else {
+        LiveError::Other { interface, source }
+    }
+}
+
+/// How long an idle worker sleeps at most.
+pub const IDLE: Duration = Duration::from_millis(200);

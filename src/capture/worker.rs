@@ -1,0 +1,277 @@
+//! A capture worker: one thread that owns its interfaces and its core, and answers requests between two batches.
+
+#![allow(clippy::disallowed_methods)] // The capture side of the program is where clocks belong.
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
+use tokio::sync::oneshot;
+use tracing::{info, warn};
+
+use crate::config::Capture as Config;
+use crate::engine::{Engine, Snapshot};
+use crate::time::Timestamp;
+
+use super::filter;
+use super::live::{self, Drops, IDLE, Interface, LiveError};
+
+/// Frames taken from one interface before the others and the requests have their turn.
+const BATCH: usize = 4096;
+const HOUSEKEEPING: Duration = Duration::from_secs(1);
+
+/// What others ask of a worker.
+enum Request {
+    Snapshot(oneshot::Sender<Snapshot>),
+    Stop,
+}
+
+/// The handle of a running worker.
+pub struct Worker {
+    requests: Sender<Request>,
+    wake: Arc<OwnedFd>,
+    thread: JoinHandle<()>,
+}
+
+/// Asks a worker for its numbers; as many as wanted may be made.
+#[derive(Clone)]
+pub struct Asker {
+    requests: Sender<Request>,
+    wake: Arc<OwnedFd>,
+}
+
+/// The worker has ended and answers no more.
+#[derive(Debug, thiserror::Error)]
+#[error("the capture worker has ended")]
+pub struct Ended;
+
+impl Asker {
+    /// The worker's numbers at its next pause, a batch of frames from now at most.
+    pub async fn snapshot(&self) -> Result<Snapshot, Ended> {
+        let (answer, answered) = oneshot::channel();
+        self.requests.send(Request::Snapshot(answer)).map_err(|_| Ended)?;
+        wake(&self.wake);
+        answered.await.map_err(|_| Ended)
+    }
+}
+
+impl Worker {
+    /// Opens the interfaces and starts the thread. Fails where nothing at all can be captured.
+    pub fn start(config: Config, engine: Engine) -> Result<Worker, StartError> {
+        let capture = Capture::open(config, engine)?;
+        let wake = Arc::new(eventfd(0, EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC).map_err(io::Error::from)?);
+        let (requests, inbox) = channel();
+        let signal = Arc::clone(&wake);
+        let thread = std::thread::Builder::new()
+            .name("capture".into())
+            .spawn(move || capture.run(&inbox, &signal))
+            .map_err(StartError::Thread)?;
+        Ok(Worker { requests, wake, thread })
+    }
+
+    pub fn asker(&self) -> Asker {
+        Asker { requests: self.requests.clone(), wake: Arc::clone(&self.wake) }
+    }
+
+    /// Whether the thread still runs.
+    pub fn is_running(&self) -> bool {
+        !self.thread.is_finished()
+    }
+
+    /// Ends the thread and waits for it.
+    pub fn stop(self) {
+        // A worker that has ended already has dropped its inbox: nothing is left to stop.
+        let _ = self.requests.send(Request::Stop);
+        wake(&self.wake);
+        if self.thread.join().is_err() {
+            warn!("the capture worker had panicked");
+        }
+    }
+}
+
+/// Why a worker could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error(transparent)]
+    Live(#[from] LiveError),
+    #[error("there is no interface to capture\n  hint: bring one up, or name one in capture.interfaces")]
+    NoInterface,
+    #[error("cannot make a wake-up descriptor: {0}")]
+    Wake(#[from] io::Error),
+    #[error("cannot start the capture thread: {0}")]
+    Thread(io::Error),
+}
+
+/// An interface by name, open or waiting to be tried again.
+struct Slot {
+    name: String,
+    /// Number in the core.
+    index: usize,
+    open: Option<Interface>,
+    retry: Instant,
+    /// Drops of the times that it was open before.
+    drops_before: Drops,
+}
+
+struct Capture {
+    config: Config,
+    filter: String,
+    engine: Engine,
+    slots: Vec<Slot>,
+}
+
+impl Capture {
+    fn open(config: Config, engine: Engine) -> Result<Capture, StartError> {
+        let names = live::interfaces(&config)?;
+        let filter = filter::expression(&config);
+        let mut capture = Capture { config, filter, engine, slots: Vec::new() };
+        let mut failure = None;
+        for name in names {
+            match capture.add(&name) {
+                Ok(()) => {}
+                Err(error) if error.may_pass() => {
+                    warn!(interface = %name, "{error}");
+                    failure = Some(error);
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        if capture.slots.iter().all(|slot| slot.open.is_none()) {
+            return Err(failure.map_or(StartError::NoInterface, StartError::Live));
+        }
+        Ok(capture)
+    }
+
+    /// Adds an interface, open or to be tried again.
+    fn add(&mut self, name: &str) -> Result<(), LiveError> {
+        let index = self.engine.add_interface(name);
+        let opened = Interface::open(name, &self.config, &self.filter);
+        let (open, result) = match opened {
+            Ok(interface) => (Some(interface), Ok(())),
+            Err(error) => (None, Err(error)),
+        };
+        if open.is_some() {
+            info!(interface = %name, filter = %self.filter, "capturing");
+        }
+        self.mark(index, open.is_some());
+        self.slots.push(Slot {
+            name: name.to_owned(),
+            index,
+            open,
+            retry: Instant::now() + self.config.reopen_interval,
+            drops_before: Drops::default(),
+        });
+        result
+    }
+
+    fn mark(&mut self, index: usize, up: bool) {
+        if let Some(numbers) = self.engine.interface(index) {
+            numbers.up = up;
+        }
+    }
+
+    fn run(mut self, inbox: &Receiver<Request>, signal: &OwnedFd) {
+        let mut housekeeping = Instant::now();
+        loop {
+            self.wait(signal);
+            for slot in 0..self.slots.len() {
+                self.read(slot);
+            }
+            if housekeeping.elapsed() >= HOUSEKEEPING {
+                housekeeping = Instant::now();
+                self.housekeeping();
+            }
+            while let Ok(request) = inbox.try_recv() {
+                match request {
+                    Request::Snapshot(answer) => {
+                        self.count_drops();
+                        // Whoever asked may have given up waiting.
+                        let _ = answer.send(self.engine.snapshot());
+                    }
+                    Request::Stop => return,
+                }
+            }
+        }
+    }
+
+    /// Sleeps until frames or a request come, or it is time for housekeeping.
+    fn wait(&mut self, signal: &OwnedFd) {
+        let fds = self.slots.iter().filter_map(|slot| Some(slot.open.as_ref()?.fd()));
+        let mut polled: Vec<PollFd<'_>> = std::iter::once(signal.as_fd())
+            .chain(fds)
+            .map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN))
+            .collect();
+        let timeout = Timespec { tv_sec: 0, tv_nsec: IDLE.as_nanos() as i64 };
+        // An interrupted wait is as good as one that is over.
+        let _ = poll(&mut polled, Some(&timeout));
+        if !polled[0].revents().is_empty() {
+            // Nothing to read means that the wake-up was taken before.
+            let _ = rustix::io::read(signal, &mut [0u8; 8]);
+        }
+    }
+
+    fn read(&mut self, at: usize) {
+        let slot = &mut self.slots[at];
+        let Some(interface) = &mut slot.open else { return };
+        let (link, index, engine) = (interface.link(), slot.index, &mut self.engine);
+        let read = interface.read(BATCH, |time, length, frame| engine.frame(index, time, link, length, frame));
+        if let Err(error) = read {
+            let lost = interface.drops();
+            warn!(interface = %slot.name, "capture ended: {error}; trying again every {:?}", self.config.reopen_interval);
+            slot.drops_before.kernel += lost.kernel;
+            slot.drops_before.interface += lost.interface;
+            slot.open = None;
+            slot.retry = Instant::now() + self.config.reopen_interval;
+            let index = slot.index;
+            self.mark(index, false);
+        }
+    }
+
+    /// Once a second: timers by the wall clock, drop counters, interfaces that came back.
+    fn housekeeping(&mut self) {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        self.engine.tick(Timestamp::from_nanos(i64::try_from(now.as_nanos()).unwrap_or(i64::MAX)));
+        self.count_drops();
+        for at in 0..self.slots.len() {
+            if self.slots[at].open.is_none() && Instant::now() >= self.slots[at].retry {
+                self.reopen(at);
+            }
+        }
+    }
+
+    fn count_drops(&mut self) {
+        for slot in &mut self.slots {
+            let now = slot.open.as_mut().map_or(Drops::default(), Interface::drops);
+            if let Some(numbers) = self.engine.interface(slot.index) {
+                numbers.dropped_kernel = slot.drops_before.kernel + now.kernel;
+                numbers.dropped_interface = slot.drops_before.interface + now.interface;
+            }
+        }
+    }
+
+    fn reopen(&mut self, at: usize) {
+        let slot = &mut self.slots[at];
+        slot.retry = Instant::now() + self.config.reopen_interval;
+        match Interface::open(&slot.name, &self.config, &self.filter) {
+            Ok(interface) => {
+                info!(interface = %slot.name, "capturing again");
+                slot.open = Some(interface);
+                let index = slot.index;
+                if let Some(numbers) = self.engine.interface(index) {
+                    numbers.up = true;
+                    numbers.reopens += 1;
+                }
+            }
+            Err(error) => tracing::debug!(interface = %slot.name, "still not there: {error}"),
+        }
+    }
+}
+
+fn wake(signal: &OwnedFd) {
+    // Were it full, the worker would be awake already.
+    let _ = rustix::io::write(signal, &1u64.to_ne_bytes());
+}

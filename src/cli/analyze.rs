@@ -1,0 +1,153 @@
+//! `sidetone analyze`: the core over capture files.
+
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::{Args, ValueEnum};
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::capture::file::{CaptureFile, FileError};
+use crate::config::Config;
+use crate::engine::{Engine, Settings};
+use crate::metrics::{Workers, render};
+use crate::numbers::Collection;
+use crate::report::{CaptureSummary, Findings, json, text};
+use crate::site::Site;
+
+use super::ConfigArgs;
+
+/// Frames between two looks at the clock of the progress bar.
+const PROGRESS_FRAMES: u64 = 1 << 16;
+/// The interface that frames of files are counted under.
+const FILE: &str = "file";
+
+/// Analyse capture files (pcap, pcapng, also gzip or zstd): a report, JSON, or the exposition
+#[derive(Debug, Args)]
+#[command(after_help = "Exit status: 0 done; 1 a file could not be read or is no capture (the others are still \
+reported); 2 wrong usage.\nA record cut off at the end of a file is reported, and no error.")]
+pub struct AnalyzeArgs {
+    /// Capture files, read in this order as one capture; `-` is standard input
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+
+    /// Report for people, JSON for programs (schema sidetone.analysis/1), or what /metrics would show afterwards
+    #[arg(long, value_enum, default_value = "text")]
+    format: Format,
+
+    #[command(flatten)]
+    config: ConfigArgs,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Format {
+    Text,
+    Json,
+    Prometheus,
+}
+
+pub fn run(args: &AnalyzeArgs) -> ExitCode {
+    let config = match args.config.load() {
+        Ok(config) => config,
+        Err(error) => return super::fail(error),
+    };
+    let site = Arc::new(site(&config));
+    let mut engine = Engine::new(Settings::new(&config, true), site);
+    let interface = engine.add_interface(FILE);
+    let mut captures = Vec::new();
+    let mut failed = false;
+    for path in &args.files {
+        match read(path, &mut engine, interface) {
+            Ok(summary) => captures.push(summary),
+            Err((summary, error)) => {
+                // What was read before the fault stays counted.
+                captures.extend(summary);
+                eprintln!("sidetone: {error}");
+                failed = true;
+            }
+        }
+    }
+    let output = if captures.is_empty() { None } else { Some(output(args.format, captures, engine)) };
+    match output.unwrap_or(Ok(String::new())) {
+        Ok(output) if failed => {
+            super::print(&output);
+            ExitCode::FAILURE
+        }
+        Ok(output) => super::print(&output),
+        Err(error) => super::fail(error),
+    }
+}
+
+/// In a file no address is this host's own; networks and peers count as configured.
+fn site(config: &Config) -> Site {
+    let peers: Vec<_> = config.peers.iter().map(|peer| (peer.name.clone(), peer.networks.clone())).collect();
+    Site::new(config.site.local_networks.clone(), &peers)
+}
+
+/// Reads one file to its end, or to where it is broken.
+fn read(
+    path: &Path,
+    engine: &mut Engine,
+    interface: usize,
+) -> Result<CaptureSummary, (Option<CaptureSummary>, FileError)> {
+    let mut file = CaptureFile::open(path).map_err(|error| (None, error))?;
+    let progress = progress(&file);
+    let (mut packets, mut bytes, mut times) = (0u64, 0u64, None);
+    let failure = loop {
+        if packets % PROGRESS_FRAMES == 0 {
+            progress.set_position(file.bytes_read());
+        }
+        match file.next() {
+            Ok(Some(frame)) => {
+                packets += 1;
+                bytes += u64::from(frame.original_length);
+                let (first, _) = *times.get_or_insert((frame.time, frame.time));
+                times = Some((first, frame.time));
+                engine.frame(interface, frame.time, frame.link, frame.original_length, frame.data);
+            }
+            Ok(None) => break None,
+            Err(error) => break Some(error),
+        }
+    };
+    progress.finish_and_clear();
+    let summary = CaptureSummary {
+        file: file.name().to_owned(),
+        link_type: file.link_type_name(),
+        packets,
+        bytes,
+        first_packet_time: times.map(|(first, _)| first.seconds()),
+        last_packet_time: times.map(|(_, last)| last.seconds()),
+        truncated: file.truncated(),
+    };
+    match failure {
+        None => Ok(summary),
+        Some(error) => Err((Some(summary), error)),
+    }
+}
+
+/// A bar where the size is known and somebody watches; a counter on a pipe; nothing elsewhere.
+fn progress(file: &CaptureFile) -> ProgressBar {
+    if !std::io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let (bar, template) = match file.size() {
+        Some(size) => (ProgressBar::new(size), "{msg} [{bar:40}] {bytes}/{total_bytes} {bytes_per_sec} {eta}"),
+        None => (ProgressBar::no_length(), "{msg} {spinner} {bytes} {bytes_per_sec}"),
+    };
+    let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+    bar.with_style(style).with_message(file.name().to_owned())
+}
+
+fn output(format: Format, captures: Vec<CaptureSummary>, mut engine: Engine) -> anyhow::Result<String> {
+    let analysis = engine.finish();
+    Ok(match format {
+        Format::Text => text::render(&Findings { captures, analysis })?,
+        Format::Json => json::render(&Findings { captures, analysis })? + "\n",
+        Format::Prometheus => {
+            let mut collection = Collection::default();
+            engine.snapshot().collect(&mut collection);
+            crate::metrics::exposition::openmetrics_to_text(&render(vec![Box::new(Workers::new(collection))])?)
+        }
+    })
+}

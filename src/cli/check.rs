@@ -1,0 +1,29 @@
+//! `sidetone check`: is the configuration good.
+
+use std::process::ExitCode;
+
+use clap::Args;
+
+use crate::capture::filter;
+
+use super::ConfigArgs;
+
+/// Check the configuration: says everything that is wrong with file, line and a hint; exit 1
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    #[command(flatten)]
+    config: ConfigArgs,
+}
+
+pub fn run(args: &CheckArgs) -> ExitCode {
+    let config = match args.config.load() {
+        Ok(config) => config,
+        Err(error) => return super::fail(error),
+    };
+    let expression = filter::expression(&config.capture);
+    if let Err(error) = filter::compile(&expression) {
+        return super::fail(error);
+    }
+    let name = args.config.path().map_or("built-in defaults".into(), |path| path.display().to_string());
+    super::print(&format!("{name}: good\ncapture filter: {expression}\n"))
+}

@@ -1,0 +1,90 @@
+//! The commands, one file each. Exit status: 0 done, 1 it failed (the reason is on standard error), 2 wrong usage.
+
+mod analyze;
+mod check;
+mod metrics;
+mod mos;
+mod run;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::config::{Config, ConfigError};
+
+/// Where a package puts the configuration.
+const DEFAULT_CONFIG: &str = "/etc/sidetone/sidetone.toml";
+
+/// Watches SIP calls and RTP streams and exposes their quality to Prometheus
+#[derive(Debug, Parser)]
+#[command(version, max_term_width = 110, after_help = "Examples:
+  sidetone run                             watch the loopback and every interface that is up
+  sidetone run --config my.toml            the same as configured
+  sidetone analyze call.pcap               a report on a capture file
+  tcpdump -w - udp | sidetone analyze -    the same on what comes in
+  sidetone mos --codec g729 --loss 0.02    what 2 % loss does to G.729")]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Run(run::RunArgs),
+    Analyze(analyze::AnalyzeArgs),
+    Check(check::CheckArgs),
+    Metrics(metrics::MetricsArgs),
+    Mos(mos::MosArgs),
+}
+
+impl Cli {
+    /// Runs the command.
+    pub fn run(self) -> ExitCode {
+        match self.command {
+            Command::Run(args) => run::run(&args),
+            Command::Analyze(args) => analyze::run(&args),
+            Command::Check(args) => check::run(&args),
+            Command::Metrics(args) => metrics::run(&args),
+            Command::Mos(args) => mos::run(args),
+        }
+    }
+}
+
+/// Which configuration a command reads.
+#[derive(Debug, Args)]
+struct ConfigArgs {
+    /// Configuration file [default: /etc/sidetone/sidetone.toml where there is one, else the built-in defaults]
+    #[arg(short, long, value_name = "FILE", alias = "config.file")]
+    config: Option<PathBuf>,
+}
+
+impl ConfigArgs {
+    /// The file that is read; `None` for the built-in defaults.
+    fn path(&self) -> Option<&Path> {
+        match &self.config {
+            Some(path) => Some(path),
+            None => Some(Path::new(DEFAULT_CONFIG)).filter(|path| path.exists()),
+        }
+    }
+
+    fn load(&self) -> Result<Config, ConfigError> {
+        self.path().map_or_else(|| Ok(Config::default()), Config::load)
+    }
+}
+
+/// Says why a command failed.
+fn fail(error: impl std::fmt::Display) -> ExitCode {
+    eprintln!("sidetone: {error}");
+    ExitCode::FAILURE
+}
+
+/// Writes a command's output; a reader that has seen enough and closed the pipe is no failure.
+fn print(text: &str) -> ExitCode {
+    use std::io::Write;
+    match std::io::stdout().lock().write_all(text.as_bytes()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(error) => fail(format_args!("cannot write to standard output: {error}")),
+    }
+}

@@ -1,0 +1,249 @@
+//! The core of one worker: frames in, state and numbers out. No clock, no I/O, no lock, no allocation a media packet.
+
+mod numbers;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::call::{self, Call, Effect, Signalling, Transport};
+use crate::config::{Config, PortRange};
+use crate::media::{self, Media, StreamReport};
+use crate::numbers::Collection;
+use crate::site::Site;
+use crate::time::Timestamp;
+use crate::wire::rtp::{self, Kind};
+use crate::wire::sip::{self, Content, Malformed};
+use crate::wire::{self, Datagram, LinkType};
+
+pub use numbers::{FAMILIES, InterfaceNumbers};
+
+/// How often timers and intervals of quiet streams are looked after.
+const TICK: Duration = Duration::from_secs(1);
+
+/// The settings of a core, taken from the configuration.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    pub call: call::Settings,
+    pub media: media::Settings,
+    pub sip_ports: Vec<PortRange>,
+}
+
+impl Settings {
+    /// `keep_reports`: every call and stream stays until it is reported.
+    pub fn new(config: &Config, keep_reports: bool) -> Settings {
+        let nanos = |duration: Duration| i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX);
+        Settings {
+            call: call::Settings {
+                max_calls: config.calls.max_calls,
+                max_transactions: config.calls.max_transactions,
+                max_registrations: config.calls.max_registrations,
+                setup_timeout_nanos: nanos(config.calls.setup_timeout),
+                ring_timeout_nanos: nanos(config.calls.ring_timeout),
+                max_duration_nanos: nanos(config.calls.max_duration),
+                keep_reports,
+            },
+            media: media::Settings {
+                interval_nanos: nanos(config.media.interval),
+                idle_nanos: nanos(config.media.idle_timeout),
+                max_streams: config.media.max_streams,
+                max_candidates: config.media.max_candidates,
+                assumed_delay_seconds: config.quality.assumed_delay.as_secs_f64(),
+                packet_loss_concealment: config.quality.packet_loss_concealment,
+                keep_reports,
+            },
+            sip_ports: config.capture.sip_ports.clone(),
+        }
+    }
+}
+
+/// A copy of all numbers of a worker, to be merged and rendered elsewhere.
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    site: Arc<Site>,
+    interfaces: Vec<InterfaceNumbers>,
+    calls: call::Numbers,
+    media: media::Numbers,
+    tracked: Vec<(&'static str, usize)>,
+    evicted: Vec<(&'static str, u64)>,
+}
+
+impl Snapshot {
+    /// Adds this worker's numbers to those of others.
+    pub fn collect(&self, out: &mut Collection) {
+        for family in FAMILIES {
+            out.declare(family);
+        }
+        for interface in &self.interfaces {
+            interface.collect(out);
+        }
+        self.calls.collect(&self.site, out);
+        self.media.collect(&self.site, out);
+        numbers::collect_tables(self.tracked.iter().copied(), self.evicted.iter().copied(), out);
+    }
+}
+
+/// The state that one worker owns alone. Several workers share nothing: a scrape adds up their snapshots.
+#[derive(Debug)]
+pub struct Engine {
+    site: Arc<Site>,
+    sip_ports: Box<[bool]>,
+    interfaces: Vec<InterfaceNumbers>,
+    signalling: Signalling,
+    media: Media,
+    next_tick: Timestamp,
+    now: Timestamp,
+}
+
+impl Engine {
+    pub fn new(settings: Settings, site: Arc<Site>) -> Engine {
+        let mut sip_ports = vec![false; 1 << 16];
+        for range in &settings.sip_ports {
+            sip_ports[usize::from(range.first)..=usize::from(range.last)].fill(true);
+        }
+        Engine {
+            signalling: Signalling::new(settings.call, Arc::clone(&site)),
+            media: Media::new(settings.media, Arc::clone(&site)),
+            site,
+            sip_ports: sip_ports.into(),
+            interfaces: Vec::new(),
+            next_tick: Timestamp::default(),
+            now: Timestamp::default(),
+        }
+    }
+
+    /// Adds a capture interface; its number is what [`Self::frame`] wants.
+    pub fn add_interface(&mut self, name: &str) -> usize {
+        self.interfaces.push(InterfaceNumbers::new(name.to_owned()));
+        self.interfaces.len() - 1
+    }
+
+    /// The numbers of an interface that only the capture knows: drops, up or down.
+    pub fn interface(&mut self, interface: usize) -> Option<&mut InterfaceNumbers> {
+        self.interfaces.get_mut(interface)
+    }
+
+    /// Takes a frame as captured; `original_length` is its length on the wire.
+    #[inline]
+    pub fn frame(&mut self, interface: usize, time: Timestamp, link: LinkType, original_length: u32, frame: &[u8]) {
+        if time >= self.next_tick || time < self.now - TICK {
+            self.tick(time);
+        }
+        let Some(numbers) = self.interfaces.get_mut(interface) else { return };
+        numbers.packets += 1;
+        numbers.bytes += u64::from(original_length);
+        numbers.last_packet = time;
+        match wire::decode(link, frame) {
+            Ok(datagram) => self.datagram(time, &datagram),
+            Err(reason) => numbers.undecoded[reason as usize] += 1,
+        }
+    }
+
+    #[inline(always)]
+    fn datagram(&mut self, now: Timestamp, datagram: &Datagram<'_>) {
+        match rtp::kind(datagram.payload) {
+            Kind::Rtp => {
+                if let Some(packet) = rtp::Packet::parse(datagram.payload, datagram.length) {
+                    self.media.rtp(now, datagram, &packet);
+                }
+            }
+            Kind::Rtcp => self.media.rtcp(datagram),
+            Kind::Other => self.text(now, datagram),
+        }
+    }
+
+    /// SIP is taken on its ports whatever it looks like, elsewhere only with a start line that says so.
+    fn text(&mut self, now: Timestamp, datagram: &Datagram<'_>) {
+        if !sip::looks_like_text(datagram.payload) {
+            return;
+        }
+        let port = |port: u16| self.sip_ports.get(usize::from(port)).copied().unwrap_or(false);
+        let expected = port(datagram.source.port) || port(datagram.destination.port);
+        if !expected && !sip::has_start_line(datagram.payload) {
+            return;
+        }
+        match sip::parse(datagram.payload) {
+            Ok(Content::Message(mut message)) => {
+                let cut = datagram.payload.len() < datagram.length;
+                if cut && message.problem == Some(Malformed::ContentLength) {
+                    message.problem = None;
+                }
+                self.signalling.message(now, datagram.source, datagram.destination, Transport::Udp, &message);
+                self.pass_on(now);
+            }
+            Ok(Content::KeepAlive) => {}
+            Err(reason) => self.signalling.malformed(reason),
+        }
+    }
+
+    /// Hands what the signalling learned to the media side. Both meet only here.
+    fn pass_on(&mut self, now: Timestamp) {
+        if !self.signalling.has_effects() {
+            return;
+        }
+        for effect in self.signalling.take_effects() {
+            match effect {
+                Effect::Announce { call, media } => {
+                    if let Some(at) = media.receives_at.filter(|at| !at.ip.is_unspecified()) {
+                        self.media.announce(call, at, &media.formats);
+                    }
+                }
+                Effect::Ended { call } => {
+                    let mos = self.media.call_ended(now, call);
+                    self.signalling.rated(call, mos);
+                }
+            }
+        }
+    }
+
+    /// Does what time makes due. Where no frames come, whoever captures calls it with its clock.
+    pub fn tick(&mut self, now: Timestamp) {
+        self.now = now;
+        self.next_tick = now + TICK;
+        self.signalling.tick(now);
+        self.pass_on(now);
+        self.media.tick(now);
+    }
+
+    /// Copies the numbers out; peaks start anew.
+    pub fn snapshot(&mut self) -> Snapshot {
+        let snapshot = Snapshot {
+            site: Arc::clone(&self.site),
+            interfaces: self.interfaces.clone(),
+            calls: self.signalling.numbers.clone(),
+            media: self.media.numbers.clone(),
+            tracked: self.signalling.tracked().into_iter().chain(self.media.tracked()).collect(),
+            evicted: self.signalling.evicted().into_iter().chain(self.media.evicted()).collect(),
+        };
+        self.signalling.numbers.reset_peaks();
+        snapshot
+    }
+
+    /// The capture is over: gives every call and stream that was kept, and settles the numbers.
+    pub fn finish(&mut self) -> Analysis {
+        let last = self.interfaces.iter().map(|interface| interface.last_packet).max().unwrap_or_default();
+        let calls = self.signalling.finish(last);
+        let last_packets = calls.iter().map(|call| self.media.last_packet(call.serial)).collect();
+        self.pass_on(last);
+        self.media.finish();
+        Analysis {
+            calls,
+            last_media: last_packets,
+            streams: self.media.take_reports(),
+            interfaces: self.interfaces.clone(),
+            signalling: self.signalling.numbers.clone(),
+            media: self.media.numbers.clone(),
+        }
+    }
+}
+
+/// Everything that a capture held.
+#[derive(Debug)]
+pub struct Analysis {
+    pub calls: Vec<Call>,
+    /// When the last media packet of each call came.
+    pub last_media: Vec<Option<Timestamp>>,
+    pub streams: Vec<StreamReport>,
+    pub interfaces: Vec<InterfaceNumbers>,
+    pub signalling: call::Numbers,
+    pub media: media::Numbers,
+}

@@ -1,0 +1,116 @@
+//! What binds a stream to a call: the addresses that SDP announced, and what payload types mean there.
+
+use std::collections::HashMap;
+
+use foldhash::fast::RandomState;
+
+use crate::time::Timestamp;
+use crate::wire::Endpoint;
+use crate::wire::sdp::Format;
+
+/// Endpoints that one call may announce; more come from no real call.
+const MAX_ENDPOINTS_A_CALL: usize = 32;
+
+/// Payload types that are remembered of one endpoint, over all its descriptions.
+const MAX_FORMATS: usize = 64;
+
+/// An endpoint that some SDP names.
+#[derive(Debug)]
+pub struct Announced {
+    pub call: u64,
+    pub formats: Vec<Format>,
+}
+
+/// A call as the media side knows it.
+#[derive(Debug, Default)]
+pub struct Call {
+    pub endpoints: Vec<Endpoint>,
+    pub streams: Vec<u32>,
+    /// The worst lifetime MOS of its streams that have ended.
+    pub worst_mos: Option<f64>,
+    pub ended: Option<Timestamp>,
+}
+
+/// Announcements of all calls; its size follows the number of calls, which is capped on the signalling side.
+#[derive(Debug, Default)]
+pub struct Bindings {
+    endpoints: HashMap<Endpoint, Announced, RandomState>,
+    calls: HashMap<u64, Call, RandomState>,
+}
+
+impl Bindings {
+    pub fn endpoint(&self, at: Endpoint) -> Option<&Announced> {
+        self.endpoints.get(&at)
+    }
+
+    pub fn call(&self, call: u64) -> Option<&Call> {
+        self.calls.get(&call)
+    }
+
+    pub fn call_mut(&mut self, call: u64) -> Option<&mut Call> {
+        self.calls.get_mut(&call)
+    }
+
+    /// Whether a call that has not ended holds the endpoint for itself.
+    fn held_by_other(&self, at: Endpoint, call: u64) -> bool {
+        self.endpoints.get(&at).is_some_and(|there| {
+            there.call != call && self.calls.get(&there.call).is_some_and(|other| other.ended.is_none())
+        })
+    }
+
+    /// Notes an endpoint of a call. The first call to name an endpoint keeps it until it ends, as legs of one call
+    /// through a B2BUA name the same one.
+    pub fn announce(&mut self, call: u64, at: Endpoint, formats: &[Format]) {
+        if self.held_by_other(at, call) {
+            if let Some(there) = self.endpoints.get_mut(&at) {
+                extend(&mut there.formats, formats);
+            }
+            return;
+        }
+        let known = self.calls.entry(call).or_default();
+        known.ended = None;
+        if !known.endpoints.contains(&at) {
+            if known.endpoints.len() >= MAX_ENDPOINTS_A_CALL {
+                return;
+            }
+            known.endpoints.push(at);
+        }
+        match self.endpoints.get_mut(&at) {
+            Some(there) if there.call == call => extend(&mut there.formats, formats),
+            _ => {
+                self.endpoints.insert(at, Announced { call, formats: formats.to_vec() });
+            }
+        }
+    }
+
+    /// Forgets a call and the endpoints that are still its own.
+    pub fn remove(&mut self, call: u64) -> Option<Call> {
+        let removed = self.calls.remove(&call)?;
+        for at in &removed.endpoints {
+            if self.endpoints.get(at).is_some_and(|there| there.call == call) {
+                self.endpoints.remove(at);
+            }
+        }
+        Some(removed)
+    }
+
+    /// Calls that ended before `before`.
+    pub fn ended_before(&self, before: Timestamp) -> Vec<u64> {
+        self.calls.iter().filter(|(_, call)| call.ended.is_some_and(|at| at < before)).map(|(id, _)| *id).collect()
+    }
+
+    pub fn calls(&self) -> Vec<u64> {
+        self.calls.keys().copied().collect()
+    }
+}
+
+/// A later description wins where it gives a payload type another meaning (RFC 3264 section 8.3.2).
+fn extend(formats: &mut Vec<Format>, newer: &[Format]) {
+    for format in newer {
+        match formats.iter().position(|old| old.payload_type == format.payload_type) {
+            Some(at) => formats[at] = *format,
+            None if formats.len() < MAX_FORMATS => formats.push(*format),
+            None => {}
+        }
+    }
+}

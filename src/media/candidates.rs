@@ -1,0 +1,130 @@
+//! Flows that look like RTP and that no SDP announced: believed after a few packets that only RTP sends.
+
+use std::collections::HashMap;
+
+use foldhash::fast::RandomState;
+
+use crate::time::Timestamp;
+use crate::wire::rtp::Packet;
+
+use super::stream::Key;
+
+/// Packets in sequence before a flow is believed to be RTP; RFC 3550 A.1 asks for 2 of a source that signalling announced.
+const BELIEVED_AFTER: usize = 4;
+/// A flow that has not convinced after so many packets is given up, and starts anew.
+const MAX_PACKETS: usize = 24;
+/// The largest step of sequence numbers inside a believable flow.
+const MAX_STEP: u16 = 64;
+/// The largest step of timestamps: 20 s of a 90 kHz clock.
+const MAX_TIMESTAMP_STEP: u32 = 20 * 90_000;
+/// An RFC 4733 event payload; all packets of one event carry one timestamp.
+const EVENT_PAYLOAD: u32 = 4;
+/// SSRCs are random (RFC 3550 section 8); numbers as small as these are fields of other protocols.
+const MIN_SSRC: u32 = 16;
+
+/// Ports of protocols whose bytes may pass for RTP: DNS, mDNS, LLMNR, DHCP, NTP, SNMP, NetBIOS, IKE, NFS RPC, SSDP, STUN.
+const NEVER: [u16; 16] = [53, 67, 68, 69, 111, 123, 137, 138, 161, 162, 500, 1900, 2049, 3478, 5353, 5355];
+
+/// A flow's first packets, kept so that they count once it is believed.
+#[derive(Debug, Default)]
+struct Candidate {
+    packets: Vec<(Timestamp, Packet)>,
+}
+
+/// Candidates by key, at most `capacity` of them.
+#[derive(Debug)]
+pub struct Candidates {
+    flows: HashMap<Key, Candidate, RandomState>,
+    capacity: usize,
+    pub evicted: u64,
+}
+
+impl Candidates {
+    pub fn new(capacity: usize) -> Candidates {
+        Candidates { flows: HashMap::default(), capacity, evicted: 0 }
+    }
+
+    pub fn len(&self) -> usize {
+        self.flows.len()
+    }
+
+    /// Takes a packet of an unknown flow; gives the packets of the flow, this one last, when it is believed.
+    pub fn offer(&mut self, key: Key, now: Timestamp, packet: Packet) -> Option<Vec<(Timestamp, Packet)>> {
+        if !plausible(&key, &packet) {
+            return None;
+        }
+        if !self.flows.contains_key(&key) && self.flows.len() >= self.capacity {
+            self.evict();
+        }
+        let flow = self.flows.entry(key).or_default();
+        if let Some((_, last)) = flow.packets.last()
+            && (!follows(last, &packet) || flow.packets.len() >= MAX_PACKETS)
+        {
+            flow.packets.clear();
+        }
+        flow.packets.push((now, packet));
+        if !believable(&flow.packets) {
+            return None;
+        }
+        self.flows.remove(&key).map(|flow| flow.packets)
+    }
+
+    /// Forgets a flow; what it offered is given back, for a stream that SDP announces after all.
+    pub fn take(&mut self, key: &Key) -> Vec<(Timestamp, Packet)> {
+        self.flows.remove(key).map(|flow| flow.packets).unwrap_or_default()
+    }
+
+    /// Flows to an endpoint.
+    pub fn keys_to(&self, matches: impl Fn(&Key) -> bool) -> Vec<Key> {
+        self.flows.keys().filter(|key| matches(key)).copied().collect()
+    }
+
+    /// Drops the flows that have been quiet since `before`.
+    pub fn expire(&mut self, before: Timestamp) {
+        self.flows.retain(|_, flow| flow.packets.last().is_some_and(|(at, _)| *at >= before));
+    }
+
+    /// Under a flood most flows have one packet: the first of a few is worth as little as any.
+    fn evict(&mut self) {
+        let key = self.flows.iter().take(16).min_by_key(|(_, flow)| flow.packets.len()).map(|(key, _)| *key);
+        if let Some(key) = key {
+            self.flows.remove(&key);
+            self.evicted += 1;
+        }
+    }
+}
+
+fn plausible(key: &Key, packet: &Packet) -> bool {
+    key.source_port >= 1024
+        && key.destination_port >= 1024
+        && !NEVER.contains(&key.source_port)
+        && !NEVER.contains(&key.destination_port)
+        && packet.ssrc >= MIN_SSRC
+        && packet.payload_length > 0
+        // RFC 3551 section 6: 72 to 76 stay free because of RTCP; 35 to 71 and 77 to 95 are unassigned or reserved.
+        && (packet.payload_type < 35 || packet.payload_type >= 96)
+}
+
+fn follows(last: &Packet, next: &Packet) -> bool {
+    let step = next.sequence.wrapping_sub(last.sequence);
+    let forward = next.timestamp.wrapping_sub(last.timestamp);
+    let back = last.timestamp.wrapping_sub(next.timestamp);
+    (step <= MAX_STEP || step >= u16::MAX - MAX_STEP) && forward.min(back) <= MAX_TIMESTAMP_STEP
+}
+
+fn believable(packets: &[(Timestamp, Packet)]) -> bool {
+    let steps = packets.windows(2).filter(|pair| {
+        let step = pair[1].1.sequence.wrapping_sub(pair[0].1.sequence);
+        (1..=4).contains(&step)
+    });
+    if steps.count() + 1 < BELIEVED_AFTER {
+        return false;
+    }
+    let (first, last) = match (packets.first(), packets.last()) {
+        (Some((_, first)), Some((_, last))) => (first, last),
+        _ => return false,
+    };
+    let event = last.payload_type >= 96 && packets.iter().all(|(_, p)| p.payload_length == EVENT_PAYLOAD);
+    let advanced = last.timestamp.wrapping_sub(first.timestamp);
+    event || (advanced != 0 && advanced < i32::MAX as u32)
+}

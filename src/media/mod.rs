@@ -1,0 +1,414 @@
+//! RTP streams: found, measured, bound to calls. Knows time only from its arguments, and does no I/O.
+
+mod binding;
+mod candidates;
+mod numbers;
+mod report;
+mod sequence;
+mod stream;
+mod table;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use foldhash::fast::RandomState;
+
+use crate::quality::codec::{CodecId, MediaKind};
+use crate::site::Site;
+use crate::time::Timestamp;
+use crate::wire::rtp::Packet;
+use crate::wire::sdp::Format;
+use crate::wire::{Datagram, Endpoint, rtcp};
+
+use binding::Bindings;
+use candidates::Candidates;
+use numbers::CellKey;
+use sequence::Arrival;
+use stream::Stream;
+use table::Table;
+
+pub use numbers::{FAIR_MOS, FAMILIES, GOOD_MOS, MOS_BOUNDS, Numbers};
+pub use report::StreamReport;
+pub use stream::Key;
+
+/// After a call's end its last packets may still be on the way; a stream that is silent for so long has ended with it.
+const LINGER_NANOS: i64 = 2_000_000_000;
+/// A candidate that is silent for so long is forgotten.
+const CANDIDATE_NANOS: i64 = 5_000_000_000;
+
+/// What the configuration says of media.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    pub interval_nanos: i64,
+    pub idle_nanos: i64,
+    pub max_streams: usize,
+    pub max_candidates: usize,
+    pub assumed_delay_seconds: f64,
+    pub packet_loss_concealment: bool,
+    /// Keep a report of every stream that ended (`analyze`); off where nobody takes them away.
+    pub keep_reports: bool,
+}
+
+/// All media state of one worker.
+#[derive(Debug)]
+pub struct Media {
+    settings: Settings,
+    site: Arc<Site>,
+    streams: Table,
+    candidates: Candidates,
+    bindings: Bindings,
+    /// Streams without a call, by the endpoints that a later SDP may announce.
+    unbound: HashMap<Endpoint, Vec<u32>, RandomState>,
+    pub numbers: Numbers,
+    pub evicted_streams: u64,
+    reports: Vec<StreamReport>,
+}
+
+impl Media {
+    pub fn new(settings: Settings, site: Arc<Site>) -> Media {
+        Media {
+            streams: Table::new(settings.max_streams),
+            candidates: Candidates::new(settings.max_candidates),
+            settings,
+            site,
+            bindings: Bindings::default(),
+            unbound: HashMap::default(),
+            numbers: Numbers::default(),
+            evicted_streams: 0,
+            reports: Vec::new(),
+        }
+    }
+
+    /// Takes an RTP packet.
+    #[inline]
+    pub fn rtp(&mut self, now: Timestamp, datagram: &Datagram<'_>, packet: &Packet) {
+        let key = Key {
+            source_ip: datagram.source.ip,
+            destination_ip: datagram.destination.ip,
+            source_port: datagram.source.port,
+            destination_port: datagram.destination.port,
+            ssrc: packet.ssrc,
+        };
+        match self.streams.find(&key) {
+            Some(at) => self.packet(now, at, packet),
+            None => self.unknown(now, key, packet),
+        }
+    }
+
+    /// Counts a further packet of a known stream.
+    #[inline(always)]
+    fn packet(&mut self, now: Timestamp, at: u32, packet: &Packet) {
+        let Some(stream) = self.streams.get_mut(at) else { return };
+        if now >= stream.interval_end {
+            close_interval(stream, now, &self.settings, &mut self.numbers);
+        }
+        if packet.payload_type != stream.payload_type && packet.payload_type != stream.side_payload_type {
+            self.payload_type_changed(at, packet.payload_type);
+        }
+        let Some(stream) = self.streams.get_mut(at) else { return };
+        let Some(cell) = self.numbers.cells.get_mut(stream.cell as usize) else { return };
+        cell.packets += 1;
+        cell.payload_bytes += u64::from(packet.payload_length);
+        let (settled, burst) = (&mut cell.settled, &mut cell.burst);
+        match stream.update(now, packet, settled, &mut |run| burst.observe(run as f64)) {
+            Arrival::Duplicate => cell.duplicated += 1,
+            Arrival::Reordered => cell.reordered += 1,
+            Arrival::InOrder | Arrival::Stray | Arrival::Restart => {}
+        }
+    }
+
+    /// A packet of no known stream: SDP announced it, or it must convince first.
+    #[cold]
+    fn unknown(&mut self, now: Timestamp, key: Key, packet: &Packet) {
+        if self.announced(&key, packet.payload_type).is_some() {
+            let mut packets = self.candidates.take(&key);
+            packets.push((now, *packet));
+            self.start(key, &packets);
+        } else if let Some(packets) = self.candidates.offer(key, now, *packet) {
+            self.start(key, &packets);
+        }
+    }
+
+    /// The call whose SDP expects this payload type at the destination, or offered it at the source.
+    fn announced(&self, key: &Key, payload_type: u8) -> Option<u64> {
+        [key.destination(), key.source()].into_iter().find_map(|at| {
+            let there = self.bindings.endpoint(at)?;
+            there.formats.iter().any(|format| format.payload_type == payload_type).then_some(there.call)
+        })
+    }
+
+    /// The call at either end of a flow, whatever its payload type.
+    fn call_of(&self, key: &Key) -> Option<u64> {
+        [key.destination(), key.source()].into_iter().find_map(|at| Some(self.bindings.endpoint(at)?.call))
+    }
+
+    /// Begins a stream with its first packets.
+    fn start(&mut self, key: Key, packets: &[(Timestamp, Packet)]) {
+        let Some(((now, first), rest)) = packets.split_first() else { return };
+        if self.streams.is_full()
+            && let Some(at) = self.streams.to_evict()
+        {
+            self.evicted_streams += 1;
+            self.end(at);
+        }
+        let interval_end = Timestamp::from_nanos(now.nanos().saturating_add(self.settings.interval_nanos));
+        let at = self.streams.insert(Stream::new(key, *now, first, interval_end));
+        self.bind(at, self.call_of(&key).unwrap_or(0));
+        self.identify(at, first.payload_type);
+        let Some(stream) = self.streams.get_mut(at) else { return };
+        let cell = &mut self.numbers.cells[stream.cell as usize];
+        cell.started += 1;
+        cell.packets += 1;
+        cell.payload_bytes += u64::from(first.payload_length);
+        for (now, packet) in rest {
+            self.packet(*now, at, packet);
+        }
+    }
+
+    /// Gives a stream to a call, or (zero) notes where an SDP that comes later finds it.
+    fn bind(&mut self, at: u32, call: u64) {
+        let Some(stream) = self.streams.get_mut(at) else { return };
+        stream.call = call;
+        match self.bindings.call_mut(call) {
+            Some(known) => known.streams.push(at),
+            None => {
+                stream.call = 0;
+                for end in [stream.key.destination(), stream.key.source()] {
+                    self.unbound.entry(end).or_default().push(at);
+                }
+            }
+        }
+    }
+
+    /// What a payload type means in a stream: by the receiver's SDP, by the sender's, by RFC 3551.
+    fn format(&self, key: &Key, payload_type: u8) -> (CodecId, u32) {
+        let told = [key.destination(), key.source()].into_iter().find_map(|at| {
+            let formats = &self.bindings.endpoint(at)?.formats;
+            formats.iter().find(|f| f.payload_type == payload_type && f.clock_rate != 0)
+        });
+        match told {
+            Some(Format { codec, clock_rate, .. }) => (*codec, *clock_rate),
+            None => CodecId::from_static_payload(payload_type).unwrap_or((CodecId::UNKNOWN, 0)),
+        }
+    }
+
+    #[cold]
+    fn payload_type_changed(&mut self, at: u32, payload_type: u8) {
+        let Some(stream) = self.streams.get(at) else { return };
+        let (codec, _) = self.format(&stream.key, payload_type);
+        let known = stream.codec != CodecId::UNKNOWN && !is_aside(stream.codec);
+        let aside = known && (is_aside(codec) || codec == CodecId::UNKNOWN);
+        let Some(stream) = self.streams.get_mut(at) else { return };
+        if aside {
+            // Events and comfort noise come and go between the media packets; the stream stays what it is.
+            stream.side_payload_type = payload_type;
+            return;
+        }
+        stream.payload_type = payload_type;
+        self.identify(at, payload_type);
+    }
+
+    /// Sets codec, clock and the labels that follow from them.
+    fn identify(&mut self, at: u32, payload_type: u8) {
+        let Some(stream) = self.streams.get(at) else { return };
+        let (codec, clock_rate) = self.format(&stream.key, payload_type);
+        let (direction, peer) = self.site.place(stream.key.source_ip, stream.key.destination_ip);
+        let cell = self.numbers.cell(CellKey { codec, direction, peer });
+        let Some(stream) = self.streams.get_mut(at) else { return };
+        if stream.is_counted {
+            let old = &mut self.numbers.cells[stream.cell as usize];
+            old.active = old.active.saturating_sub(1);
+        }
+        stream.is_counted = true;
+        stream.codec = codec;
+        stream.cell = cell;
+        stream.set_clock(clock_rate);
+        self.numbers.cells[cell as usize].active += 1;
+    }
+
+    /// Counts the RTCP packets of a datagram.
+    pub fn rtcp(&mut self, datagram: &Datagram<'_>) {
+        let direction = self.site.direction(datagram.source.ip, datagram.destination.ip);
+        for packet in rtcp::Packets::new(datagram.payload) {
+            self.numbers.count_rtcp(packet, direction);
+        }
+    }
+
+    /// SDP of a call says that media is received at `at`, with these payload types.
+    pub fn announce(&mut self, call: u64, at: Endpoint, formats: &[Format]) {
+        self.end_leftovers(call, at);
+        self.bindings.announce(call, at, formats);
+        let waiting = self.unbound.get(&at).cloned().unwrap_or_default();
+        for stream in waiting {
+            self.rebind(stream);
+        }
+        if let Some(known) = self.bindings.call(call) {
+            for stream in known.streams.clone() {
+                self.relearn(stream);
+            }
+        }
+        for key in self.candidates.keys_to(|key| key.destination() == at || key.source() == at) {
+            let packets = self.candidates.take(&key);
+            match packets.last() {
+                Some((_, last)) if self.announced(&key, last.payload_type).is_some() => self.start(key, &packets),
+                _ => {}
+            }
+        }
+    }
+
+    /// Streams of a call that has ended do not live on in the next call on the same ports.
+    fn end_leftovers(&mut self, call: u64, at: Endpoint) {
+        let Some(there) = self.bindings.endpoint(at).filter(|there| there.call != call) else { return };
+        let Some(previous) = self.bindings.call(there.call).filter(|previous| previous.ended.is_some()) else { return };
+        let of_endpoint = |stream: &u32| {
+            self.streams.get(*stream).is_some_and(|s| s.key.destination() == at || s.key.source() == at)
+        };
+        for stream in previous.streams.iter().copied().filter(of_endpoint).collect::<Vec<_>>() {
+            self.end(stream);
+        }
+    }
+
+    /// A stream that had no call looks again.
+    fn rebind(&mut self, at: u32) {
+        let Some(stream) = self.streams.get(at) else { return };
+        let (key, payload_type) = (stream.key, stream.payload_type);
+        if let Some(call) = self.announced(&key, payload_type) {
+            self.forget_unbound(&key, at);
+            self.bind(at, call);
+            self.identify(at, payload_type);
+        }
+    }
+
+    /// A stream of unknown codec asks the newer SDP.
+    fn relearn(&mut self, at: u32) {
+        let Some(stream) = self.streams.get(at) else { return };
+        let payload_type = stream.payload_type;
+        let (codec, clock_rate) = self.format(&stream.key, payload_type);
+        if codec != stream.codec || clock_rate != stream.clock_rate {
+            self.identify(at, payload_type);
+        }
+    }
+
+    fn forget_unbound(&mut self, key: &Key, at: u32) {
+        for end in [key.destination(), key.source()] {
+            if let Some(there) = self.unbound.get_mut(&end) {
+                there.retain(|other| *other != at);
+                if there.is_empty() {
+                    self.unbound.remove(&end);
+                }
+            }
+        }
+    }
+
+    /// The signalling says that a call is over; gives the MOS of its worst stream, where one is known.
+    pub fn call_ended(&mut self, now: Timestamp, call: u64) -> Option<f64> {
+        let known = self.bindings.call_mut(call)?;
+        known.ended = Some(now);
+        let streams = known.streams.clone();
+        let mut worst = known.worst_mos;
+        for stream in streams.into_iter().filter_map(|at| self.streams.get(at)) {
+            worst = min_mos(worst, lifetime_mos(stream, &self.settings));
+        }
+        worst
+    }
+
+    /// When the last packet of a call's streams came.
+    pub fn last_packet(&self, call: u64) -> Option<Timestamp> {
+        let known = self.bindings.call(call)?;
+        known.streams.iter().filter_map(|at| Some(self.streams.get(*at)?.last_arrival)).max()
+    }
+
+    /// Closes what time has closed: intervals, idle streams, calls that ended. Called about once a second.
+    pub fn tick(&mut self, now: Timestamp) {
+        for at in 0..self.streams.slots() {
+            let Some(stream) = self.streams.get_mut(at) else { continue };
+            if now >= stream.interval_end {
+                close_interval(stream, now, &self.settings, &mut self.numbers);
+            }
+            let idle = now.nanos_since(stream.last_arrival);
+            let ended = match self.bindings.call(stream.call) {
+                // While the call lives, its stream may be on hold.
+                Some(call) => call.ended.is_some() && idle > LINGER_NANOS,
+                None => idle > self.settings.idle_nanos,
+            };
+            if ended {
+                self.end(at);
+            }
+        }
+        self.candidates.expire(Timestamp::from_nanos(now.nanos().saturating_sub(CANDIDATE_NANOS)));
+        for call in self.bindings.ended_before(Timestamp::from_nanos(now.nanos().saturating_sub(LINGER_NANOS))) {
+            if self.bindings.call(call).is_some_and(|known| known.streams.is_empty()) {
+                self.bindings.remove(call);
+            }
+        }
+    }
+
+    /// Ends a stream: what is left of it is counted, and its report kept where somebody wants it.
+    fn end(&mut self, at: u32) {
+        let Some(mut stream) = self.streams.remove(at) else { return };
+        let Some(cell) = self.numbers.cells.get_mut(stream.cell as usize) else { return };
+        let (settled, burst) = (&mut cell.settled, &mut cell.burst);
+        stream.sequence.close(settled, &mut |run| burst.observe(run as f64));
+        cell.active = cell.active.saturating_sub(1);
+        let now = stream.last_arrival;
+        close_interval(&mut stream, now, &self.settings, &mut self.numbers);
+        if let Some(known) = self.bindings.call_mut(stream.call) {
+            known.streams.retain(|other| *other != at);
+            known.worst_mos = min_mos(known.worst_mos, lifetime_mos(&stream, &self.settings));
+        } else {
+            self.forget_unbound(&stream.key, at);
+        }
+        if self.settings.keep_reports {
+            self.reports.push(StreamReport::new(&stream, &self.settings));
+        }
+    }
+
+    /// The capture is over: ends every stream.
+    pub fn finish(&mut self) {
+        for at in 0..self.streams.slots() {
+            self.end(at);
+        }
+        for call in self.bindings.calls() {
+            self.bindings.remove(call);
+        }
+    }
+
+    /// Reports of the streams that ended since the last call.
+    pub fn take_reports(&mut self) -> Vec<StreamReport> {
+        std::mem::take(&mut self.reports)
+    }
+
+    /// Entries in each table, for `sidetone_tracked_entries`.
+    pub fn tracked(&self) -> [(&'static str, usize); 2] {
+        [("streams", self.streams.len()), ("stream_candidates", self.candidates.len())]
+    }
+
+    /// Entries that gave way at the cap of each table.
+    pub fn evicted(&self) -> [(&'static str, u64); 2] {
+        [("streams", self.evicted_streams), ("stream_candidates", self.candidates.evicted)]
+    }
+}
+
+/// Telephone events and comfort noise: packets between those of the media itself.
+fn is_aside(codec: CodecId) -> bool {
+    matches!(codec.media(), MediaKind::Event | MediaKind::ComfortNoise)
+}
+
+fn lifetime_mos(stream: &Stream, settings: &Settings) -> Option<f64> {
+    report::rating(stream.codec, settings, stream.loss_ratio(), stream.burst_ratio()).map(|rating| rating.mos)
+}
+
+fn min_mos(a: Option<f64>, b: Option<f64>) -> Option<f64> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (one, other) => one.or(other),
+    }
+}
+
+fn close_interval(stream: &mut Stream, now: Timestamp, settings: &Settings, numbers: &mut Numbers) {
+    let Some(interval) = stream.close_interval(now, settings.interval_nanos) else { return };
+    let rating = report::rating(stream.codec, settings, interval.loss_ratio, interval.burst_ratio);
+    if let Some(cell) = numbers.cells.get_mut(stream.cell as usize) {
+        cell.observe(&interval, rating.map(|rating| rating.mos));
+    }
+}

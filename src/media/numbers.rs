@@ -1,0 +1,254 @@
+//! What is counted of media, by codec, direction and peer.
+
+use std::collections::HashMap;
+
+use crate::numbers::{Collection, Family, Histogram, Labels, Value, fixed};
+use crate::quality::codec::CodecId;
+use crate::site::{Direction, PeerId, Site};
+use crate::wire::rtcp::PacketType;
+
+use super::sequence::Settled;
+use super::stream::Interval;
+
+/// G.107 Annex B: MOS 4.03 is R 80, from where users are satisfied; 3.60 is R 70, below which many are not.
+pub const GOOD_MOS: f64 = 4.03;
+pub const FAIR_MOS: f64 = 3.60;
+
+const JITTER_BOUNDS: &[f64] = &[0.001, 0.002, 0.005, 0.01, 0.015, 0.02, 0.03, 0.04, 0.05, 0.075, 0.1, 0.2, 0.5];
+const LOSS_BOUNDS: &[f64] = &[0.0, 0.001, 0.0025, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.5];
+const GAP_BOUNDS: &[f64] = &[0.01, 0.02, 0.03, 0.04, 0.06, 0.08, 0.1, 0.15, 0.2, 0.3, 0.5, 1.0, 2.0, 5.0];
+pub const MOS_BOUNDS: &[f64] = &[1.0, 1.5, 2.0, 2.5, 3.0, 3.1, 3.5, FAIR_MOS, 4.0, GOOD_MOS, 4.3, 4.5];
+const BURST_BOUNDS: &[f64] = &[1.0, 2.0, 3.0, 4.0, 5.0, 7.0, 10.0, 15.0, 25.0, 50.0, 100.0, 250.0];
+
+const LABELS: &[&str] = &["codec", "direction", "peer"];
+
+static STREAMS_ACTIVE: Family =
+    Family::gauge("rtp_streams_active", "", LABELS, "RTP streams that are running now.");
+static STREAMS_STARTED: Family =
+    Family::counter("rtp_streams_started_total", "", LABELS, "RTP streams seen, one a source, destination and SSRC.");
+static PACKETS: Family =
+    Family::counter("rtp_packets_total", "", LABELS, "RTP packets that arrived, duplicates included.");
+static PAYLOAD_BYTES: Family = Family::counter(
+    "rtp_payload_bytes_total",
+    "bytes",
+    LABELS,
+    "RTP payload without headers, CSRCs, extensions and padding.",
+);
+static EXPECTED: Family = Family::counter(
+    "rtp_packets_expected_total",
+    "",
+    LABELS,
+    "Sequence numbers from first to last (RFC 3550 A.3), counted once no late packet is awaited: 64 to 127 later.",
+);
+static LOST: Family = Family::counter(
+    "rtp_packets_lost_total",
+    "",
+    LABELS,
+    "Of the expected sequence numbers, those that never arrived; a duplicate hides none, a late packet is not lost.",
+);
+static DUPLICATED: Family = Family::counter(
+    "rtp_packets_duplicated_total",
+    "",
+    LABELS,
+    "Arrivals of a sequence number that had already arrived.",
+);
+static REORDERED: Family = Family::counter(
+    "rtp_packets_reordered_total",
+    "",
+    LABELS,
+    "First arrivals with a sequence number below the highest seen.",
+);
+static JITTER: Family = Family::histogram(
+    "rtp_jitter_seconds",
+    "seconds",
+    LABELS,
+    "Interarrival jitter (RFC 3550 A.8) at the end of each interval of a stream; streams of unknown clock are left out.",
+);
+static LOSS_RATIO: Family = Family::histogram(
+    "rtp_loss_ratio",
+    "ratio",
+    LABELS,
+    "Lost against expected packets (RFC 3550 A.3), one observation a stream an interval.",
+);
+static GAP: Family = Family::histogram(
+    "rtp_gap_seconds",
+    "seconds",
+    LABELS,
+    "Longest time between two arrivals, one observation a stream an interval.",
+);
+static MOS: Family = Family::histogram(
+    "rtp_mos",
+    "",
+    LABELS,
+    "Estimated mean opinion score (ITU-T G.107), one observation a stream an interval; codecs without model are left out.",
+);
+static LOSS_BURST: Family =
+    Family::histogram("rtp_loss_burst_packets", "", LABELS, "Length of each run of consecutive lost packets.");
+static STREAM_SECONDS: Family = Family::counter(
+    "rtp_stream_seconds_total",
+    "seconds",
+    &["codec", "direction", "peer", "quality"],
+    "Time that streams spent at a quality: good is MOS 4.03 and up, fair 3.60 and up, poor below, unknown no model.",
+);
+static RTCP_PACKETS: Family = Family::counter(
+    "rtcp_packets_total",
+    "",
+    &["type", "direction"],
+    "RTCP packets by type (SR, RR, SDES, BYE, APP, RTPFB, PSFB, XR), those inside compound packets each.",
+);
+
+/// The families of this folder, in the order of the catalogue.
+pub static FAMILIES: &[&Family] = &[
+    &STREAMS_ACTIVE,
+    &STREAMS_STARTED,
+    &PACKETS,
+    &PAYLOAD_BYTES,
+    &EXPECTED,
+    &LOST,
+    &DUPLICATED,
+    &REORDERED,
+    &JITTER,
+    &LOSS_RATIO,
+    &GAP,
+    &MOS,
+    &LOSS_BURST,
+    &STREAM_SECONDS,
+    &RTCP_PACKETS,
+];
+
+/// Labels that a stream is counted under.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct CellKey {
+    pub codec: CodecId,
+    pub direction: Direction,
+    pub peer: PeerId,
+}
+
+/// Numbers of all streams with the same labels.
+#[derive(Clone, Debug)]
+pub struct Cell {
+    pub active: u64,
+    pub started: u64,
+    pub packets: u64,
+    pub payload_bytes: u64,
+    pub settled: Settled,
+    pub duplicated: u64,
+    pub reordered: u64,
+    pub burst: Histogram,
+    jitter: Histogram,
+    loss_ratio: Histogram,
+    gap: Histogram,
+    mos: Histogram,
+    /// Seconds of good, fair, poor and unknown quality.
+    seconds: [f64; 4],
+}
+
+impl Cell {
+    fn new() -> Cell {
+        Cell {
+            active: 0,
+            started: 0,
+            packets: 0,
+            payload_bytes: 0,
+            settled: Settled::default(),
+            duplicated: 0,
+            reordered: 0,
+            burst: Histogram::new(BURST_BOUNDS),
+            jitter: Histogram::new(JITTER_BOUNDS),
+            loss_ratio: Histogram::new(LOSS_BOUNDS),
+            gap: Histogram::new(GAP_BOUNDS),
+            mos: Histogram::new(MOS_BOUNDS),
+            seconds: [0.0; 4],
+        }
+    }
+
+    /// Counts what one interval of one stream showed.
+    pub fn observe(&mut self, interval: &Interval, mos: Option<f64>) {
+        self.loss_ratio.observe(interval.loss_ratio);
+        self.gap.observe(interval.gap_seconds);
+        if let Some(jitter) = interval.jitter_seconds {
+            self.jitter.observe(jitter);
+        }
+        let quality = match mos {
+            Some(mos) if mos >= GOOD_MOS => 0,
+            Some(mos) if mos >= FAIR_MOS => 1,
+            Some(_) => 2,
+            None => 3,
+        };
+        self.seconds[quality] += interval.seconds;
+        if let Some(mos) = mos {
+            self.mos.observe(mos);
+        }
+    }
+}
+
+/// All numbers of the media side of one worker.
+#[derive(Clone, Debug, Default)]
+pub struct Numbers {
+    keys: HashMap<CellKey, u32>,
+    pub cells: Vec<Cell>,
+    rtcp: HashMap<(u8, Direction), u64>,
+}
+
+impl Numbers {
+    /// The row of these labels, made where it is not there.
+    pub fn cell(&mut self, key: CellKey) -> u32 {
+        *self.keys.entry(key).or_insert_with(|| {
+            self.cells.push(Cell::new());
+            self.cells.len() as u32 - 1
+        })
+    }
+
+    pub fn count_rtcp(&mut self, packet: PacketType, direction: Direction) {
+        *self.rtcp.entry((packet as u8, direction)).or_default() += 1;
+    }
+
+    /// RTCP packets by type, for the report.
+    pub fn rtcp_by_type(&self) -> impl Iterator<Item = (PacketType, u64)> + '_ {
+        PacketType::ALL.into_iter().map(|packet| {
+            let of_type = self.rtcp.iter().filter(|((number, _), _)| *number == packet as u8);
+            (packet, of_type.map(|(_, n)| n).sum())
+        })
+    }
+
+    pub fn collect(&self, site: &Site, out: &mut Collection) {
+        for family in FAMILIES {
+            out.declare(family);
+        }
+        for (key, index) in &self.keys {
+            let cell = &self.cells[*index as usize];
+            let labels = vec![fixed(key.codec.name()), fixed(key.direction.name()), site.name(key.peer)];
+            let mut add = |family, value| out.add(family, labels.clone(), value);
+            add(&STREAMS_ACTIVE, Value::Gauge(cell.active as f64));
+            for (family, count) in [
+                (&STREAMS_STARTED, cell.started),
+                (&PACKETS, cell.packets),
+                (&PAYLOAD_BYTES, cell.payload_bytes),
+                (&EXPECTED, cell.settled.expected),
+                (&LOST, cell.settled.lost),
+                (&DUPLICATED, cell.duplicated),
+                (&REORDERED, cell.reordered),
+            ] {
+                add(family, Value::Counter(count));
+            }
+            for (family, histogram) in [
+                (&JITTER, &cell.jitter),
+                (&LOSS_RATIO, &cell.loss_ratio),
+                (&GAP, &cell.gap),
+                (&MOS, &cell.mos),
+                (&LOSS_BURST, &cell.burst),
+            ] {
+                add(family, Value::Histogram(histogram.clone()));
+            }
+            for (quality, seconds) in ["good", "fair", "poor", "unknown"].into_iter().zip(cell.seconds) {
+                let mut labels: Labels = labels.clone();
+                labels.push(fixed(quality));
+                out.add(&STREAM_SECONDS, labels, Value::CounterFloat(seconds));
+            }
+        }
+        for ((number, direction), count) in &self.rtcp {
+            let packet = PacketType::ALL[usize::from(*number)];
+            out.add(&RTCP_PACKETS, vec![fixed(packet.name()), fixed(direction.name())], Value::Counter(*count));
+        }
+    }
+}

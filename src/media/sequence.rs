@@ -1,0 +1,326 @@
+//! Sequence numbers (RFC 3550 A.1): extended, with wrap and restart; what is lost, duplicated, reordered, and in which runs.
+
+/// RFC 3550 A.1: a jump of this size or more is no loss but a restart.
+const MAX_DROPOUT: u16 = 3000;
+/// RFC 3550 A.1: a packet further behind than this may be the first of a sender that restarted.
+const MAX_MISORDER: u64 = 100;
+/// Blocks of 64 numbers that are remembered behind the current one.
+const RING: usize = 16;
+/// Numbers further behind than this are not remembered.
+const WINDOW: u64 = (RING as u64 - 1) * 64;
+/// Extended numbers start here, so that a late first packet can lower the base.
+const ORIGIN: u64 = 1 << 32;
+
+/// What an arrival was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Arrival {
+    InOrder,
+    /// Below the highest number, and not seen before.
+    Reordered,
+    Duplicate,
+    /// Far from everything: counted as a packet, not in the sequence, unless its successor follows.
+    Stray,
+    /// Second packet in a row of a new numbering (A.1): the stray before it now counts too.
+    Restart,
+}
+
+/// Losses that have left the window in which a late packet is still awaited.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Settled {
+    pub expected: u64,
+    pub lost: u64,
+}
+
+/// Runs of consecutive losses, in the order of the sequence numbers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Runs {
+    pub count: u64,
+    pub longest: u64,
+    /// Losses in finished runs.
+    pub lost: u64,
+}
+
+/// The sequence numbers of one stream. The fields that every packet touches come first.
+#[derive(Clone, Debug)]
+#[repr(C)]
+pub struct Sequence {
+    /// Highest extended sequence number.
+    highest: u64,
+    /// Which of the 64 numbers of the highest one's block arrived.
+    block: u64,
+    /// Distinct numbers that arrived, of all runs.
+    unique: u64,
+    /// The number that would confirm a restart.
+    awaited: Option<u16>,
+    base: u64,
+    /// Numbers of the runs before the last restart.
+    expected_before: u64,
+    /// First block that is not settled.
+    unsettled: u64,
+    /// Losses that were settled and then arrived after all; taken off the next ones.
+    arrived_late: u64,
+    run: u64,
+    runs: Runs,
+    ring: [u64; RING],
+}
+
+impl Sequence {
+    pub fn new(first: u16) -> Sequence {
+        let extended = ORIGIN | u64::from(first);
+        Sequence {
+            highest: extended,
+            block: 1 << (extended & 63),
+            unique: 1,
+            awaited: None,
+            base: extended,
+            expected_before: 0,
+            unsettled: extended >> 6,
+            arrived_late: 0,
+            run: 0,
+            runs: Runs::default(),
+            ring: [0; RING],
+        }
+    }
+
+    /// Takes the next arrival; `forward` is whether its RTP timestamp lies after that of the arrival before.
+    /// Losses that no late packet can mend any more go to `settled`, runs of them to `burst`.
+    #[inline(always)]
+    pub fn arrive(
+        &mut self,
+        number: u16,
+        forward: bool,
+        settled: &mut Settled,
+        burst: &mut impl FnMut(u64),
+    ) -> Arrival {
+        let ahead = number.wrapping_sub(self.highest as u16);
+        if ahead == 1 && self.highest & 63 != 63 {
+            self.highest += 1;
+            self.block |= 1 << (self.highest & 63);
+            self.unique += 1;
+            self.awaited = None;
+            return Arrival::InOrder;
+        }
+        self.jump(number, ahead, forward, settled, burst)
+    }
+
+    #[inline(never)]
+    fn jump(
+        &mut self,
+        number: u16,
+        ahead: u16,
+        forward: bool,
+        settled: &mut Settled,
+        burst: &mut impl FnMut(u64),
+    ) -> Arrival {
+        if ahead != 0 && ahead < MAX_DROPOUT {
+            self.awaited = None;
+            self.advance(self.highest + u64::from(ahead), settled, burst);
+            self.unique += 1;
+            return Arrival::InOrder;
+        }
+        let behind = u64::from((self.highest as u16).wrapping_sub(number));
+        if behind < WINDOW {
+            let arrival = self.behind(self.highest - behind);
+            // A real duplicate cannot carry a newer timestamp than the packets after it.
+            let restarting = arrival == Some(Arrival::Duplicate) && behind > MAX_MISORDER && forward;
+            if let (Some(arrival), false) = (arrival, restarting) {
+                self.awaited = None;
+                return arrival;
+            }
+        }
+        if self.awaited == Some(number) {
+            self.restart(number, settled, burst);
+            return Arrival::Restart;
+        }
+        self.awaited = Some(number.wrapping_add(1));
+        Arrival::Stray
+    }
+
+    /// A number not above the highest: new, seen, or (`None`) from before everything that is remembered.
+    fn behind(&mut self, extended: u64) -> Option<Arrival> {
+        let (block, bit) = (extended >> 6, 1 << (extended & 63));
+        if extended < self.base {
+            let nothing_settled = self.unsettled == self.base >> 6;
+            if block < self.unsettled && !nothing_settled {
+                return None;
+            }
+            self.base = extended;
+            self.unsettled = self.unsettled.min(block);
+        }
+        let word =
+            if block == self.highest >> 6 { &mut self.block } else { &mut self.ring[block as usize % RING] };
+        if *word & bit != 0 {
+            return Some(Arrival::Duplicate);
+        }
+        *word |= bit;
+        self.unique += 1;
+        self.arrived_late += u64::from(block < self.unsettled);
+        Some(Arrival::Reordered)
+    }
+
+    fn advance(&mut self, to: u64, settled: &mut Settled, burst: &mut impl FnMut(u64)) {
+        while self.highest >> 6 < to >> 6 {
+            let block = self.highest >> 6;
+            self.ring[block as usize % RING] = self.block;
+            self.block = 0;
+            self.highest = (block + 1) << 6;
+            // The block just left still waits for its late packets; those before it have waited long enough.
+            self.settle(block, u64::MAX, settled, burst);
+        }
+        self.highest = to;
+        self.block |= 1 << (to & 63);
+    }
+
+    /// Settles all blocks before `end`, and of them the numbers up to `last`.
+    fn settle(&mut self, end: u64, last: u64, settled: &mut Settled, burst: &mut impl FnMut(u64)) {
+        while self.unsettled < end {
+            let block = self.unsettled;
+            let word = if block == self.highest >> 6 { self.block } else { self.ring[block as usize % RING] };
+            let from = self.base.saturating_sub(block << 6).min(64);
+            let to = last.saturating_add(1).saturating_sub(block << 6).min(64);
+            let numbers = to.saturating_sub(from);
+            let mask = if numbers == 64 { u64::MAX } else { ((1 << numbers) - 1) << (from & 63) };
+            let lost = u64::from((!word & mask).count_ones());
+            if lost > 0 || self.run > 0 {
+                self.walk(word, from, to, burst);
+            }
+            let forgiven = lost.min(self.arrived_late);
+            self.arrived_late -= forgiven;
+            settled.expected += numbers;
+            settled.lost += lost - forgiven;
+            self.unsettled += 1;
+        }
+    }
+
+    /// Follows the runs of losses through one block.
+    fn walk(&mut self, word: u64, from: u64, to: u64, burst: &mut impl FnMut(u64)) {
+        for bit in from..to {
+            if word >> bit & 1 == 0 {
+                self.run += 1;
+            } else if self.run > 0 {
+                burst(self.run);
+                self.runs.count += 1;
+                self.runs.longest = self.runs.longest.max(self.run);
+                self.runs.lost += self.run;
+                self.run = 0;
+            }
+        }
+    }
+
+    fn restart(&mut self, number: u16, settled: &mut Settled, burst: &mut impl FnMut(u64)) {
+        self.close(settled, burst);
+        *self = Sequence {
+            unique: self.unique + 2,
+            expected_before: self.expected(),
+            runs: self.runs,
+            arrived_late: self.arrived_late,
+            ..Sequence::new(number.wrapping_sub(1))
+        };
+        self.advance(self.highest + 1, settled, burst);
+    }
+
+    /// Settles everything up to the highest number: the stream ends, or starts anew.
+    pub fn close(&mut self, settled: &mut Settled, burst: &mut impl FnMut(u64)) {
+        self.settle((self.highest >> 6) + 1, self.highest, settled, burst);
+    }
+
+    /// Numbers from first to last, of all runs.
+    pub fn expected(&self) -> u64 {
+        self.expected_before + self.highest - self.base + 1
+    }
+
+    /// Distinct numbers that arrived.
+    pub fn unique(&self) -> u64 {
+        self.unique
+    }
+
+    /// Numbers in range that never arrived.
+    pub fn lost(&self) -> u64 {
+        self.expected().saturating_sub(self.unique)
+    }
+
+    pub fn runs(&self) -> Runs {
+        self.runs
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(numbers: impl IntoIterator<Item = u16>) -> (Sequence, Vec<Arrival>, Settled, Vec<u64>) {
+        let mut numbers = numbers.into_iter();
+        let mut sequence = Sequence::new(numbers.next().unwrap());
+        let (mut settled, mut bursts) = (Settled::default(), Vec::new());
+        let arrivals =
+            numbers.map(|n| sequence.arrive(n, true, &mut settled, &mut |run| bursts.push(run))).collect();
+        sequence.close(&mut settled, &mut |run| bursts.push(run));
+        (sequence, arrivals, settled, bursts)
+    }
+
+    fn count(arrivals: &[Arrival], kind: Arrival) -> usize {
+        arrivals.iter().filter(|a| **a == kind).count()
+    }
+
+    #[test]
+    fn wrap_is_no_loss() {
+        let (sequence, _, settled, _) = run((65500..=65535).chain(0..100));
+        assert_eq!((sequence.expected(), sequence.lost()), (136, 0));
+        assert_eq!(settled, Settled { expected: 136, lost: 0 });
+    }
+
+    #[test]
+    fn a_duplicate_hides_no_loss_and_a_late_packet_is_none() {
+        let (sequence, arrivals, settled, bursts) = run([0, 1, 1, 3, 4, 2, 7, 8, 7]);
+        assert_eq!((sequence.expected(), sequence.unique(), sequence.lost()), (9, 7, 2));
+        assert_eq!(count(&arrivals, Arrival::Duplicate), 2);
+        assert_eq!(count(&arrivals, Arrival::Reordered), 1);
+        assert_eq!(settled, Settled { expected: 9, lost: 2 });
+        assert_eq!(bursts, [2]);
+    }
+
+    #[test]
+    fn swapped_at_the_start_lowers_the_base_even_over_a_block() {
+        let (sequence, arrivals, ..) = run([64, 63, 65]);
+        assert_eq!((sequence.expected(), sequence.lost()), (3, 0));
+        assert_eq!(arrivals[0], Arrival::Reordered);
+    }
+
+    #[test]
+    fn the_largest_dropout_is_loss_and_one_more_is_a_restart() {
+        assert_eq!(run((0..10).chain(3008..3020)).0.lost(), 2998);
+        let (sequence, arrivals, ..) = run((0..10).chain(3009..3020));
+        assert_eq!((sequence.expected(), sequence.lost()), (21, 0));
+        assert_eq!(arrivals[9..11], [Arrival::Stray, Arrival::Restart]);
+    }
+
+    #[test]
+    fn a_sender_that_starts_over_loses_nothing() {
+        let (sequence, _, settled, _) = run((40000..40050).chain(5..60));
+        assert_eq!((sequence.expected(), sequence.unique()), (105, 105));
+        assert_eq!(settled, Settled { expected: 105, lost: 0 });
+    }
+
+    #[test]
+    fn a_lone_stray_costs_nothing() {
+        let (sequence, ..) = run([30000].into_iter().chain(100..130));
+        assert_eq!((sequence.expected(), sequence.lost()), (31, 0));
+        let (sequence, arrivals, ..) = run((0..50).chain([20000]).chain(50..99));
+        assert_eq!((sequence.expected(), sequence.lost()), (99, 0));
+        assert_eq!(count(&arrivals, Arrival::Stray), 1);
+    }
+
+    #[test]
+    fn a_packet_later_than_the_settling_is_taken_off_the_next_losses() {
+        let numbers = (0..300).filter(|n| *n != 10).chain([10]).chain(300..500).chain(502..600);
+        let (sequence, _, settled, _) = run(numbers);
+        assert_eq!((sequence.lost(), settled.lost), (2, 2));
+    }
+
+    #[test]
+    fn runs_cross_blocks() {
+        let (sequence, .., bursts) = run((0..60).chain(70..200).chain(203..400));
+        assert_eq!(bursts, [10, 3]);
+        assert_eq!(sequence.runs(), Runs { count: 2, longest: 10, lost: 13 });
+    }
+}

@@ -1,0 +1,117 @@
+//! The stream table: a slab of streams, and a hash index of four bytes a stream over it.
+
+use std::hash::BuildHasher;
+
+use foldhash::fast::RandomState;
+use hashbrown::HashTable;
+
+use super::stream::{Key, Stream};
+
+/// How many entries are looked at to find one to evict: sampling keeps an eviction at constant cost under a flood.
+const EVICTION_SAMPLE: usize = 16;
+
+/// Streams by key, at most `capacity` of them.
+#[derive(Debug)]
+pub struct Table {
+    hasher: RandomState,
+    index: HashTable<u32>,
+    slots: Vec<Option<Stream>>,
+    free: Vec<u32>,
+    capacity: usize,
+    /// Where the next search for an entry to evict begins.
+    hand: usize,
+}
+
+impl Table {
+    pub fn new(capacity: usize) -> Table {
+        Table {
+            hasher: RandomState::default(),
+            index: HashTable::new(),
+            slots: Vec::new(),
+            free: Vec::new(),
+            capacity: capacity.max(1),
+            hand: 0,
+        }
+    }
+
+    pub fn len(&self) -> usize {
+        self.index.len()
+    }
+
+    #[inline(always)]
+    pub fn find(&self, key: &Key) -> Option<u32> {
+        let hash = self.hasher.hash_one(key);
+        self.index.find(hash, |at| slot(&self.slots, *at).is_some_and(|stream| stream.key == *key)).copied()
+    }
+
+    pub fn get(&self, at: u32) -> Option<&Stream> {
+        slot(&self.slots, at)
+    }
+
+    #[inline(always)]
+    pub fn get_mut(&mut self, at: u32) -> Option<&mut Stream> {
+        self.slots.get_mut(at as usize)?.as_mut()
+    }
+
+    pub fn is_full(&self) -> bool {
+        self.index.len() >= self.capacity
+    }
+
+    /// Puts a stream in; the caller has made room and knows that its key is not there.
+    pub fn insert(&mut self, stream: Stream) -> u32 {
+        let key = stream.key;
+        let at = match self.free.pop() {
+            Some(at) => {
+                self.slots[at as usize] = Some(stream);
+                at
+            }
+            None => {
+                self.slots.push(Some(stream));
+                self.slots.len() as u32 - 1
+            }
+        };
+        let (slots, hasher) = (&self.slots, &self.hasher);
+        self.index.insert_unique(hasher.hash_one(key), at, |at| {
+            slot(slots, *at).map_or(0, |stream| hasher.hash_one(stream.key))
+        });
+        at
+    }
+
+    pub fn remove(&mut self, at: u32) -> Option<Stream> {
+        let stream = self.slots.get_mut(at as usize)?.take()?;
+        let hash = self.hasher.hash_one(stream.key);
+        if let Ok(entry) = self.index.find_entry(hash, |other| *other == at) {
+            entry.remove();
+        }
+        self.free.push(at);
+        Some(stream)
+    }
+
+    /// The longest idle of the next few entries.
+    pub fn to_evict(&mut self) -> Option<u32> {
+        let mut oldest: Option<(u32, &Stream)> = None;
+        let mut seen = 0;
+        for _ in 0..self.slots.len() {
+            self.hand = (self.hand + 1) % self.slots.len();
+            let Some(stream) = slot(&self.slots, self.hand as u32) else { continue };
+            if oldest.is_none_or(|(_, other)| stream.last_arrival < other.last_arrival) {
+                oldest = Some((self.hand as u32, stream));
+            }
+            seen += 1;
+            if seen == EVICTION_SAMPLE {
+                break;
+            }
+        }
+        oldest.map(|(at, _)| at)
+    }
+
+    /// Slots, free ones included, for a sweep by number.
+    pub fn slots(&self) -> u32 {
+        self.slots.len() as u32
+    }
+}
+
+#[inline(always)]
+fn slot(slots: &[Option<Stream>], at: u32) -> Option<&Stream> {
+    slots.get(at as usize)?.as_ref()
+}

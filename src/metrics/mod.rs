@@ -1,0 +1,22 @@
+//! Where facts become numbers in a registry: the catalogue, the encoding, the agent's own numbers.
+
+pub mod exposition;
+pub mod facade;
+mod openmetrics;
+pub mod process;
+
+pub use crate::numbers::{Family, Kind};
+pub use openmetrics::{Workers, render};
+
+/// Every family that this program can expose, in the order of the contract's chapters.
+pub fn catalogue() -> Vec<&'static Family> {
+    let mut all: Vec<&'static Family> = Vec::new();
+    all.extend(crate::engine::FAMILIES);
+    all.extend(crate::call::FAMILIES);
+    all.extend(crate::media::FAMILIES);
+    all.extend(crate::app::FAMILIES);
+    all.extend(crate::serve::FAMILIES);
+    all.extend(facade::FAMILIES);
+    all.extend(process::FAMILIES);
+    all
+}

@@ -1,0 +1,156 @@
+//! What the packet path counts, as plain numbers: no registry, no lock. A scrape copies and merges them.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+/// How a family behaves; the words are Prometheus'.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Counter,
+    Gauge,
+    Histogram,
+    Info,
+}
+
+/// A metric family, declared in the folder that sets it.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Family {
+    /// The whole name, `_total` and `_info` included.
+    pub name: &'static str,
+    pub kind: Kind,
+    /// Base unit (`seconds`, `bytes`, `ratio`), empty where it is a count.
+    pub unit: &'static str,
+    pub labels: Names,
+    pub help: &'static str,
+}
+
+impl Family {
+    /// A counter; `unit` is empty where things are counted.
+    pub const fn counter(name: &'static str, unit: &'static str, labels: Names, help: &'static str) -> Family {
+        Family { name, kind: Kind::Counter, unit, labels, help }
+    }
+
+    pub const fn gauge(name: &'static str, unit: &'static str, labels: Names, help: &'static str) -> Family {
+        Family { name, kind: Kind::Gauge, unit, labels, help }
+    }
+
+    pub const fn histogram(name: &'static str, unit: &'static str, labels: Names, help: &'static str) -> Family {
+        Family { name, kind: Kind::Histogram, unit, labels, help }
+    }
+}
+
+/// Label names of a family.
+pub type Names = &'static [&'static str];
+
+/// A histogram with fixed upper bounds.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Histogram {
+    bounds: &'static [f64],
+    /// One a bound, and a last one for what lies above all bounds; not cumulative.
+    counts: Vec<u64>,
+    sum: f64,
+}
+
+impl Histogram {
+    pub fn new(bounds: &'static [f64]) -> Histogram {
+        Histogram { bounds, counts: vec![0; bounds.len() + 1], sum: 0.0 }
+    }
+
+    /// Counts a value; one that is no number or negative infinity would poison the sum and is left out.
+    pub fn observe(&mut self, value: f64) {
+        if value.is_finite() {
+            self.counts[self.bounds.partition_point(|bound| *bound < value)] += 1;
+            self.sum += value;
+        }
+    }
+
+    fn merge(&mut self, other: &Histogram) {
+        for (mine, theirs) in self.counts.iter_mut().zip(&other.counts) {
+            *mine += theirs;
+        }
+        self.sum += other.sum;
+    }
+
+    pub fn count(&self) -> u64 {
+        self.counts.iter().sum()
+    }
+
+    pub fn sum(&self) -> f64 {
+        self.sum
+    }
+
+    /// Upper bound and count of each bucket, not cumulative; the last bound is infinite.
+    pub fn buckets(&self) -> impl Iterator<Item = (f64, u64)> + '_ {
+        self.bounds.iter().copied().chain([f64::INFINITY]).zip(self.counts.iter().copied())
+    }
+}
+
+/// A value of one series.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Value {
+    Counter(u64),
+    /// A counter of seconds or another unit that comes in fractions.
+    CounterFloat(f64),
+    Gauge(f64),
+    Histogram(Histogram),
+}
+
+impl Value {
+    fn merge(&mut self, other: Value) {
+        match (self, other) {
+            (Value::Counter(a), Value::Counter(b)) => *a += b,
+            (Value::CounterFloat(a), Value::CounterFloat(b)) => *a += b,
+            (Value::Gauge(a), Value::Gauge(b)) => *a += b,
+            (Value::Histogram(a), Value::Histogram(b)) => a.merge(&b),
+            (_, _) => debug_assert!(false, "one family, one kind of value"),
+        }
+    }
+}
+
+/// Label values of one series, in the order of the family's label names.
+pub type Labels = Vec<Cow<'static, str>>;
+
+/// Numbers of one or several workers, brought together by family and labels.
+#[derive(Debug, Default)]
+pub struct Collection {
+    families: Vec<(&'static Family, HashMap<Labels, Value>)>,
+    places: HashMap<&'static str, usize>,
+}
+
+impl Collection {
+    /// Makes a family appear even while it has no series.
+    pub fn declare(&mut self, family: &'static Family) -> &mut HashMap<Labels, Value> {
+        let next = self.families.len();
+        let place = *self.places.entry(family.name).or_insert(next);
+        if place == next {
+            self.families.push((family, HashMap::new()));
+        }
+        &mut self.families[place].1
+    }
+
+    /// Adds a series; the same labels from another worker are added up.
+    pub fn add(&mut self, family: &'static Family, labels: Labels, value: Value) {
+        debug_assert_eq!(family.labels.len(), labels.len(), "{}", family.name);
+        use std::collections::hash_map::Entry;
+        match self.declare(family).entry(labels) {
+            Entry::Occupied(mut there) => there.get_mut().merge(value),
+            Entry::Vacant(free) => {
+                free.insert(value);
+            }
+        }
+    }
+
+    /// All families in the order of their first mention, their series sorted by labels.
+    pub fn into_sorted(self) -> impl Iterator<Item = (&'static Family, Vec<(Labels, Value)>)> {
+        self.families.into_iter().map(|(family, series)| {
+            let mut series: Vec<_> = series.into_iter().collect();
+            series.sort_by(|a, b| a.0.cmp(&b.0));
+            (family, series)
+        })
+    }
+}
+
+/// A label value that is known when the program is written.
+pub const fn fixed(value: &'static str) -> Cow<'static, str> {
+    Cow::Borrowed(value)
+}

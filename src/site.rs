@@ -1,0 +1,102 @@
+//! Which addresses are ours and whose the others are: `direction`, `peer`, `origin`, `destination`.
+
+use std::borrow::Cow;
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+
+use crate::wire::Ip;
+
+/// Index of a configured peer network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct PeerId(u16);
+
+impl PeerId {
+    /// No configured network holds the address.
+    pub const OTHER: PeerId = PeerId(u16::MAX);
+}
+
+/// Where something goes, seen from this host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Direction {
+    /// Towards this host's side.
+    Inbound,
+    Outbound,
+    /// Both ends are local.
+    Internal,
+    /// Neither end is.
+    Transit,
+}
+
+impl Direction {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Direction::Inbound => "inbound",
+            Direction::Outbound => "outbound",
+            Direction::Internal => "internal",
+            Direction::Transit => "transit",
+        }
+    }
+}
+
+/// The configured view of the network.
+#[derive(Clone, Debug, Default)]
+pub struct Site {
+    local: Vec<IpNet>,
+    names: Vec<String>,
+    /// Longest prefix first, so that the first match is the best.
+    peers: Vec<(IpNet, PeerId)>,
+}
+
+impl Site {
+    pub fn new(local: Vec<IpNet>, named: &[(String, Vec<IpNet>)]) -> Site {
+        let mut peers = Vec::new();
+        for (index, (_, networks)) in named.iter().enumerate() {
+            peers.extend(networks.iter().map(|network| (*network, PeerId(index as u16))));
+        }
+        peers.sort_by_key(|(network, _)| std::cmp::Reverse(network.prefix_len()));
+        Site { local, names: named.iter().map(|(name, _)| name.clone()).collect(), peers }
+    }
+
+    pub fn is_local(&self, ip: Ip) -> bool {
+        let ip = IpAddr::from(ip);
+        self.local.iter().any(|network| network.contains(&ip))
+    }
+
+    /// The configured network that holds an address.
+    pub fn peer(&self, ip: Ip) -> PeerId {
+        let ip = IpAddr::from(ip);
+        self.peers.iter().find(|(network, _)| network.contains(&ip)).map_or(PeerId::OTHER, |(_, peer)| *peer)
+    }
+
+    pub fn direction(&self, source: Ip, destination: Ip) -> Direction {
+        match (self.is_local(source), self.is_local(destination)) {
+            (true, true) => Direction::Internal,
+            (true, false) => Direction::Outbound,
+            (false, true) => Direction::Inbound,
+            (false, false) => Direction::Transit,
+        }
+    }
+
+    /// Direction, and the peer on the far side; on transit the receiving side, or else the sending one.
+    pub fn place(&self, source: Ip, destination: Ip) -> (Direction, PeerId) {
+        let direction = self.direction(source, destination);
+        let far = match direction {
+            Direction::Inbound => self.peer(source),
+            Direction::Outbound | Direction::Internal => self.peer(destination),
+            Direction::Transit => match self.peer(destination) {
+                PeerId::OTHER => self.peer(source),
+                peer => peer,
+            },
+        };
+        (direction, far)
+    }
+
+    /// The value of a `peer`, `origin` or `destination` label.
+    pub fn name(&self, peer: PeerId) -> Cow<'static, str> {
+        match self.names.get(usize::from(peer.0)) {
+            Some(name) => Cow::Owned(name.clone()),
+            None => Cow::Borrowed("other"),
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! IPv4 (RFC 791), IPv6 with its extension headers (RFC 8200 section 4), UDP (RFC 768).
+
+use super::link::Network;
+use super::{Datagram, Endpoint, Ip, Undecoded};
+
+const PROTOCOL_UDP: u8 = 17;
+const UDP_HEADER: usize = 8;
+/// Extension headers in a row; RFC 8200 section 4.1 names seven kinds, each at most once but one.
+const MAX_EXTENSIONS: usize = 8;
+
+#[inline(always)]
+pub(super) fn datagram(packet: &[u8], kind: Network) -> Result<Datagram<'_>, Undecoded> {
+    match kind {
+        Network::V4 => ipv4(packet),
+        Network::V6 => ipv6(packet),
+    }
+}
+
+///  0                   1                   2                   3
+/// |Version|  IHL  |Type of Service|          Total Length         |
+/// |         Identification        |Flags|      Fragment Offset    |
+/// |  Time to Live |    Protocol   |         Header Checksum       |
+/// |                       Source Address                          |
+/// |                    Destination Address                        |
+#[inline(always)]
+fn ipv4(packet: &[u8]) -> Result<Datagram<'_>, Undecoded> {
+    let Some(header) = packet.first_chunk::<20>() else { return Err(Undecoded::Truncated) };
+    let header_length = usize::from(header[0] & 0x0f) * 4;
+    if header[0] >> 4 != 4 || header_length < 20 {
+        return Err(Undecoded::IpHeader);
+    }
+    // More-fragments flag or an offset: a piece of a datagram.
+    if u16::from_be_bytes([header[6], header[7]]) & 0x3fff != 0 {
+        return Err(Undecoded::Fragment);
+    }
+    if header[9] != PROTOCOL_UDP {
+        return Err(Undecoded::NotUdp);
+    }
+    // Zero is what segmentation offload leaves; then the frame's end is the packet's end.
+    let total = match usize::from(u16::from_be_bytes([header[2], header[3]])) {
+        0 => packet.len(),
+        total => total,
+    };
+    if total < header_length {
+        return Err(Undecoded::IpHeader);
+    }
+    let source = Ip::v4([header[12], header[13], header[14], header[15]]);
+    let destination = Ip::v4([header[16], header[17], header[18], header[19]]);
+    let segment = packet.get(header_length..packet.len().min(total)).ok_or(Undecoded::Truncated)?;
+    udp(segment, total - header_length, source, destination)
+}
+
+/// |Version| Traffic Class |           Flow Label                  |
+/// |         Payload Length        |  Next Header  |   Hop Limit   |
+/// |                 Source Address, Destination Address           |
+fn ipv6(packet: &[u8]) -> Result<Datagram<'_>, Undecoded> {
+    let Some(header) = packet.first_chunk::<40>() else { return Err(Undecoded::Truncated) };
+    if header[0] >> 4 != 6 {
+        return Err(Undecoded::IpHeader);
+    }
+    let (mut source, mut destination) = ([0; 16], [0; 16]);
+    source.copy_from_slice(&header[8..24]);
+    destination.copy_from_slice(&header[24..40]);
+    // Zero is a jumbogram (RFC 2675) or offload; then the frame's end is the packet's end.
+    let mut length = match usize::from(u16::from_be_bytes([header[4], header[5]])) {
+        0 => packet.len() - 40,
+        length => length,
+    };
+    let mut rest = &packet[40..packet.len().min(40 + length)];
+    let mut next = header[6];
+    for _ in 0..MAX_EXTENSIONS {
+        let skip = match next {
+            PROTOCOL_UDP => return udp(rest, length, Ip::v6(source), Ip::v6(destination)),
+            // Hop-by-hop, routing, destination options: length in eight-byte units, the first not counted.
+            0 | 43 | 60 => (usize::from(*rest.get(1).ok_or(Undecoded::Truncated)?) + 1) * 8,
+            // Authentication header: four-byte units, two not counted (RFC 4302 section 2.2).
+            51 => (usize::from(*rest.get(1).ok_or(Undecoded::Truncated)?) + 2) * 4,
+            44 => {
+                let flags = rest.get(2..4).ok_or(Undecoded::Truncated)?;
+                // An atomic fragment is a whole datagram (RFC 6946).
+                if u16::from_be_bytes([flags[0], flags[1]]) & 0xfff9 != 0 {
+                    return Err(Undecoded::Fragment);
+                }
+                8
+            }
+            _ => return Err(Undecoded::NotUdp),
+        };
+        next = rest[0];
+        rest = rest.get(skip..).ok_or(Undecoded::Truncated)?;
+        length = length.checked_sub(skip).ok_or(Undecoded::IpHeader)?;
+    }
+    Err(Undecoded::IpHeader)
+}
+
+/// |     Source      |   Destination   |     Length      |    Checksum     |
+#[inline(always)]
+fn udp(segment: &[u8], on_wire: usize, source: Ip, destination: Ip) -> Result<Datagram<'_>, Undecoded> {
+    let Some(header) = segment.first_chunk::<UDP_HEADER>() else { return Err(Undecoded::Truncated) };
+    let length = match usize::from(u16::from_be_bytes([header[4], header[5]])) {
+        0 => on_wire, // RFC 2675 section 4
+        length => length,
+    };
+    if length < UDP_HEADER || length > on_wire {
+        return Err(Undecoded::UdpHeader);
+    }
+    Ok(Datagram {
+        source: Endpoint { ip: source, port: u16::from_be_bytes([header[0], header[1]]) },
+        destination: Endpoint { ip: destination, port: u16::from_be_bytes([header[2], header[3]]) },
+        payload: &segment[UDP_HEADER..segment.len().min(length)],
+        length: length - UDP_HEADER,
+    })
+}

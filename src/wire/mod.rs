@@ -1,0 +1,80 @@
+//! Bytes to typed views: link layers, IP, UDP, SIP, SDP, RTP, RTCP. No state, no clock, no allocation a packet.
+
+mod address;
+mod ip;
+mod link;
+pub mod rtcp;
+pub mod rtp;
+pub mod sdp;
+pub mod sip;
+
+pub use address::{Endpoint, Ip};
+pub use link::LinkType;
+
+/// One UDP datagram, borrowed from its frame.
+#[derive(Clone, Copy, Debug)]
+pub struct Datagram<'a> {
+    pub source: Endpoint,
+    pub destination: Endpoint,
+    /// What was captured of the payload.
+    pub payload: &'a [u8],
+    /// Payload length on the wire; more than `payload.len()` where the capture cut the frame.
+    pub length: usize,
+}
+
+/// Why a frame did not yield a datagram; the `reason` label of `capture_undecoded_frames_total`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
+pub enum Undecoded {
+    #[error("link type not supported")]
+    LinkType,
+    #[error("frame ends inside a header")]
+    Truncated,
+    #[error("not IP (ARP, LLDP, ...)")]
+    NotIp,
+    #[error("broken IP header")]
+    IpHeader,
+    #[error("IP fragment")]
+    Fragment,
+    #[error("not UDP (TCP, ICMP, ...)")]
+    NotUdp,
+    #[error("broken UDP header")]
+    UdpHeader,
+}
+
+impl Undecoded {
+    pub const ALL: [Undecoded; 7] = [
+        Undecoded::LinkType,
+        Undecoded::Truncated,
+        Undecoded::NotIp,
+        Undecoded::IpHeader,
+        Undecoded::Fragment,
+        Undecoded::NotUdp,
+        Undecoded::UdpHeader,
+    ];
+
+    /// The value of the `reason` label.
+    pub const fn reason(self) -> &'static str {
+        match self {
+            Undecoded::LinkType => "link_type",
+            Undecoded::Truncated => "truncated",
+            Undecoded::NotIp => "not_ip",
+            Undecoded::IpHeader => "ip_header",
+            Undecoded::Fragment => "fragment",
+            Undecoded::NotUdp => "not_udp",
+            Undecoded::UdpHeader => "udp_header",
+        }
+    }
+}
+
+/// Finds the UDP datagram in a frame of the given link type.
+#[inline]
+pub fn decode(link: LinkType, frame: &[u8]) -> Result<Datagram<'_>, Undecoded> {
+    let (packet, kind) = link::network_layer(link, frame)?;
+    ip::datagram(packet, kind)
+}
+
+/// Big-endian 16 bits at `at`; the caller has checked that they are there or wants `None`.
+#[inline(always)]
+fn be16(bytes: &[u8], at: usize) -> Option<u16> {
+    bytes.get(at..at + 2).map(|b| u16::from_be_bytes([b[0], b[1]]))
+}

@@ -1,0 +1,77 @@
+//! RTP header (RFC 3550 section 5.1), read by `rtp-rs`, and what shares its ports (RFC 7983).
+
+use rtp_rs::{RtpReader, RtpReaderError};
+
+/// What the first two bytes of a datagram on a media port say it is (RFC 7983 section 7, RFC 5761 section 4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Rtp,
+    Rtcp,
+    /// STUN, TURN channels, DTLS, ZRTP, or nothing that we know.
+    Other,
+}
+
+/// Sorts a datagram by its first two bytes.
+#[inline(always)]
+pub fn kind(payload: &[u8]) -> Kind {
+    match payload {
+        // RFC 5761 section 4: packet types 192 to 223 are RTCP's.
+        [128..=191, 192..=223, ..] => Kind::Rtcp,
+        [128..=191, _, ..] => Kind::Rtp,
+        _ => Kind::Other,
+    }
+}
+
+/// The fields of an RTP packet that streams are measured by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Packet {
+    pub ssrc: u32,
+    pub timestamp: u32,
+    pub sequence: u16,
+    pub payload_type: u8,
+    pub marker: bool,
+    /// Payload bytes on the wire, without header, CSRCs, extension and padding.
+    pub payload_length: u32,
+}
+
+impl Packet {
+    /// Reads a packet of `length` bytes of which `bytes` were captured; `None` where the header does not hold together.
+    #[inline(always)]
+    pub fn parse(bytes: &[u8], length: usize) -> Option<Packet> {
+        if bytes.len() < length {
+            return Packet::parse_cut(bytes, length);
+        }
+        let reader = match RtpReader::new(bytes) {
+            Ok(reader) => reader,
+            // SRTP encrypts the padding and its length with the payload (RFC 3711 section 3.1).
+            Err(RtpReaderError::PaddingLengthInvalid(_)) => return Packet::parse_cut(bytes, length),
+            Err(_) => return None,
+        };
+        Some(Packet {
+            ssrc: reader.ssrc(),
+            timestamp: reader.timestamp(),
+            sequence: reader.sequence_number().into(),
+            payload_type: reader.payload_type(),
+            marker: reader.mark(),
+            payload_length: reader.payload().len() as u32,
+        })
+    }
+
+    /// Where padding and extension cannot be checked (cut by the capture, encrypted): only the fixed header and CSRCs.
+    #[cold]
+    fn parse_cut(bytes: &[u8], length: usize) -> Option<Packet> {
+        let header = bytes.first_chunk::<12>()?;
+        if header[0] >> 6 != 2 {
+            return None;
+        }
+        let header_length = 12 + 4 * usize::from(header[0] & 0x0f);
+        Some(Packet {
+            ssrc: u32::from_be_bytes([header[8], header[9], header[10], header[11]]),
+            timestamp: u32::from_be_bytes([header[4], header[5], header[6], header[7]]),
+            sequence: u16::from_be_bytes([header[2], header[3]]),
+            payload_type: header[1] & 0x7f,
+            marker: header[1] & 0x80 != 0,
+            payload_length: length.checked_sub(header_length)? as u32,
+        })
+    }
+}

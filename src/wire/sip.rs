@@ -1,0 +1,273 @@
+//! SIP messages (RFC 3261 section 7) as they are on real wires: a scanner that borrows and never allocates.
+
+use memchr::memchr;
+
+mod header;
+mod method;
+
+pub use header::{host_of, parameter, uri_of, user_of};
+pub use method::Method;
+
+/// The longest Call-ID that is taken for one; longer ones are refused, so that no table keeps them.
+pub const MAX_CALL_ID: usize = 1024;
+
+/// Why a message could not be used, or only in part; the `reason` label of `sip_malformed_messages_total`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
+pub enum Malformed {
+    #[error("start line is neither a request nor a status line")]
+    StartLine,
+    #[error("SIP version is not 2.0")]
+    Version,
+    #[error("status code is not three digits from 100 to 699")]
+    StatusCode,
+    #[error("no Call-ID, or one of more than 1,024 bytes")]
+    CallId,
+    #[error("no CSeq, or one that is no number and method")]
+    CSeq,
+    #[error("CSeq names another method than the request line")]
+    CSeqMethod,
+    #[error("no From or no To")]
+    FromTo,
+    #[error("Content-Length is no number, or more than the datagram holds")]
+    ContentLength,
+}
+
+impl Malformed {
+    pub const ALL: [Malformed; 8] = [
+        Malformed::StartLine,
+        Malformed::Version,
+        Malformed::StatusCode,
+        Malformed::CallId,
+        Malformed::CSeq,
+        Malformed::CSeqMethod,
+        Malformed::FromTo,
+        Malformed::ContentLength,
+    ];
+
+    /// The value of the `reason` label.
+    pub const fn reason(self) -> &'static str {
+        match self {
+            Malformed::StartLine => "start_line",
+            Malformed::Version => "version",
+            Malformed::StatusCode => "status_code",
+            Malformed::CallId => "call_id",
+            Malformed::CSeq => "cseq",
+            Malformed::CSeqMethod => "cseq_method",
+            Malformed::FromTo => "from_to",
+            Malformed::ContentLength => "content_length",
+        }
+    }
+}
+
+/// A message's first line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Start<'a> {
+    Request { method: Method, uri: &'a [u8] },
+    Response { code: u16 },
+}
+
+/// A message, borrowed from its datagram. Header values are as on the wire, folds included.
+#[derive(Clone, Copy, Debug)]
+pub struct Message<'a> {
+    pub start: Start<'a>,
+    pub call_id: &'a [u8],
+    pub from: &'a [u8],
+    pub to: &'a [u8],
+    /// The topmost Via value.
+    pub via: &'a [u8],
+    pub cseq: Option<(u32, Method)>,
+    /// The first Contact header's values.
+    pub contact: &'a [u8],
+    pub expires: Option<u32>,
+    pub content_type: &'a [u8],
+    pub body: &'a [u8],
+    /// The first thing found wrong in a message that is still recognised.
+    pub problem: Option<Malformed>,
+}
+
+/// What a datagram on a SIP port holds.
+#[derive(Clone, Copy, Debug)]
+pub enum Content<'a> {
+    Message(Message<'a>),
+    /// CRLF (RFC 5626 section 3.5.1), zero bytes and other fillers that keep a NAT binding open.
+    KeepAlive,
+}
+
+/// Whether a datagram may be SIP by its first byte: a letter, after the line ends that RFC 3261 section 7.5 allows.
+#[inline]
+pub fn looks_like_text(payload: &[u8]) -> bool {
+    match payload.iter().find(|&&b| b != b'\r' && b != b'\n') {
+        Some(first) => first.is_ascii_alphabetic(),
+        None => !payload.is_empty(),
+    }
+}
+
+/// Whether the first line ends as a SIP request line does, or starts as a status line does.
+pub fn has_start_line(payload: &[u8]) -> bool {
+    let bytes = skip_line_ends(payload);
+    let line = trim_end(&bytes[..memchr(b'\n', bytes).unwrap_or(bytes.len())]);
+    start_line(line).is_ok()
+}
+
+/// Reads one message from a datagram.
+pub fn parse(payload: &[u8]) -> Result<Content<'_>, Malformed> {
+    let bytes = skip_line_ends(payload);
+    if bytes.iter().all(|&b| b == 0 || b == b' ') {
+        return Ok(Content::KeepAlive);
+    }
+    let line_end = memchr(b'\n', bytes).unwrap_or(bytes.len());
+    let start = start_line(trim_end(&bytes[..line_end]))?;
+    let mut message = Message {
+        start,
+        call_id: &[],
+        from: &[],
+        to: &[],
+        via: &[],
+        cseq: None,
+        contact: &[],
+        expires: None,
+        content_type: &[],
+        body: &[],
+        problem: None,
+    };
+    let mut length = None;
+    let rest = bytes.get(line_end + 1..).unwrap_or(&[]);
+    let body = headers(rest, &mut message, &mut length);
+    message.body = body;
+    if let Some(length) = length {
+        match length {
+            Some(length) if length <= body.len() => message.body = &body[..length],
+            _ => message.problem = Some(Malformed::ContentLength),
+        }
+    }
+    check(&mut message);
+    Ok(Content::Message(message))
+}
+
+/// What makes a message unusable outranks what makes it odd.
+fn check(message: &mut Message<'_>) {
+    if message.call_id.is_empty() || message.call_id.len() > MAX_CALL_ID {
+        message.call_id = &[];
+        message.problem = Some(Malformed::CallId);
+    } else if message.from.is_empty() || message.to.is_empty() {
+        message.problem = Some(Malformed::FromTo);
+    } else {
+        match (message.cseq, message.start) {
+            (None, _) => message.problem = Some(Malformed::CSeq),
+            (Some((_, named)), Start::Request { method, .. }) if named != method => {
+                message.problem = Some(Malformed::CSeqMethod);
+            }
+            _ => {}
+        }
+    }
+}
+
+fn skip_line_ends(payload: &[u8]) -> &[u8] {
+    let start = payload.iter().position(|&b| b != b'\r' && b != b'\n').unwrap_or(payload.len());
+    &payload[start..]
+}
+
+fn trim_end(line: &[u8]) -> &[u8] {
+    line.trim_ascii_end()
+}
+
+/// `METHOD SP Request-URI SP SIP/2.0` or `SIP/2.0 SP code SP reason`; a status line without reason is taken.
+fn start_line(line: &[u8]) -> Result<Start<'_>, Malformed> {
+    let space = memchr(b' ', line).ok_or(Malformed::StartLine)?;
+    let (first, rest) = (&line[..space], &line[space + 1..]);
+    if first.len() > 4 && first[..4].eq_ignore_ascii_case(b"SIP/") {
+        return status_line(first, rest);
+    }
+    let space = memchr(b' ', rest).ok_or(Malformed::StartLine)?;
+    let (uri, version) = (&rest[..space], &rest[space + 1..]);
+    if uri.is_empty() || !method::is_token(first) {
+        return Err(Malformed::StartLine);
+    }
+    if version.eq_ignore_ascii_case(b"SIP/2.0") {
+        Ok(Start::Request { method: Method::from_bytes(first), uri })
+    } else if version.len() > 4 && version[..4].eq_ignore_ascii_case(b"SIP/") && memchr(b' ', version).is_none() {
+        Err(Malformed::Version)
+    } else {
+        Err(Malformed::StartLine)
+    }
+}
+
+fn status_line<'a>(version: &[u8], rest: &[u8]) -> Result<Start<'a>, Malformed> {
+    if !version.eq_ignore_ascii_case(b"SIP/2.0") {
+        return Err(Malformed::Version);
+    }
+    let digits = &rest[..memchr(b' ', rest).unwrap_or(rest.len())];
+    match digits {
+        [a @ b'1'..=b'6', b, c] if b.is_ascii_digit() && c.is_ascii_digit() => {
+            Ok(Start::Response { code: u16::from(a - b'0') * 100 + u16::from(b - b'0') * 10 + u16::from(c - b'0') })
+        }
+        _ => Err(Malformed::StatusCode),
+    }
+}
+
+/// Walks the header fields into `message` and returns what stands behind the empty line.
+fn headers<'a>(mut rest: &'a [u8], message: &mut Message<'a>, length: &mut Option<Option<usize>>) -> &'a [u8] {
+    loop {
+        let end = value_end(rest);
+        let field = &rest[..end];
+        let next = rest.get(end + 1..).unwrap_or(&[]);
+        let line = trim_end(field);
+        if line.is_empty() {
+            return next;
+        }
+        if let Some(colon) = memchr(b':', line) {
+            take(trim_end(&line[..colon]), line[colon + 1..].trim_ascii(), message, length);
+        }
+        rest = next;
+    }
+}
+
+/// Where a field ends: the first line end that no folded line (RFC 3261 section 7.3.1) follows.
+#[inline]
+fn value_end(bytes: &[u8]) -> usize {
+    let mut from = 0;
+    loop {
+        match memchr(b'\n', &bytes[from..]) {
+            None => return bytes.len(),
+            Some(0) => return from,
+            Some(1) if bytes[from] == b'\r' => return from + 1,
+            Some(at) if matches!(bytes.get(from + at + 1), Some(b' ' | b'\t')) => from += at + 1,
+            Some(at) => return from + at,
+        }
+    }
+}
+
+/// Keeps a field that later stages need; the first of a kind wins. Compact forms: RFC 3261 section 7.3.3.
+#[inline]
+fn take<'a>(name: &[u8], value: &'a [u8], message: &mut Message<'a>, length: &mut Option<Option<usize>>) {
+    let is = |long: &[u8], short: u8| match name {
+        [letter] => letter.eq_ignore_ascii_case(&short),
+        _ => name.eq_ignore_ascii_case(long),
+    };
+    let Some(initial) = name.first() else { return };
+    match initial.to_ascii_lowercase() {
+        b'v' if message.via.is_empty() && is(b"via", b'v') => message.via = header::first_value(value),
+        b'f' if message.from.is_empty() && is(b"from", b'f') => message.from = value,
+        b't' if message.to.is_empty() && is(b"to", b't') => message.to = value,
+        b'i' if message.call_id.is_empty() && name.len() == 1 => message.call_id = value,
+        b'm' if message.contact.is_empty() && name.len() == 1 => message.contact = value,
+        b'l' if length.is_none() && name.len() == 1 => *length = Some(header::number(value).map(|n| n as usize)),
+        b'e' if message.expires.is_none() && name.eq_ignore_ascii_case(b"expires") => {
+            message.expires = header::number(value);
+        }
+        b'c' => {
+            if message.call_id.is_empty() && name.eq_ignore_ascii_case(b"call-id") {
+                message.call_id = value;
+            } else if message.cseq.is_none() && name.eq_ignore_ascii_case(b"cseq") {
+                message.cseq = header::cseq(value);
+            } else if message.contact.is_empty() && name.eq_ignore_ascii_case(b"contact") {
+                message.contact = value;
+            } else if length.is_none() && name.eq_ignore_ascii_case(b"content-length") {
+                *length = Some(header::number(value).map(|n| n as usize));
+            } else if message.content_type.is_empty() && is(b"content-type", b'c') {
+                message.content_type = value;
+            }
+        }
+        _ => {}
+    }
+}

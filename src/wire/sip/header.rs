@@ -1,0 +1,108 @@
+//! Parts of header values: parameters, URIs, numbers. Folds (CR, LF) are white space everywhere.
+
+use super::Method;
+
+/// The first of several values in one header: up to a comma outside quotes and angle brackets.
+pub(super) fn first_value(value: &[u8]) -> &[u8] {
+    value[..find_outside(value, b',').unwrap_or(value.len())].trim_ascii_end()
+}
+
+/// Where `wanted` stands outside of quoted strings and `<...>`.
+fn find_outside(value: &[u8], wanted: u8) -> Option<usize> {
+    let (mut quoted, mut angle, mut escaped) = (false, false, false);
+    for (at, &b) in value.iter().enumerate() {
+        match b {
+            _ if escaped => escaped = false,
+            b'\\' if quoted => escaped = true,
+            b'"' => quoted = !quoted,
+            _ if quoted => {}
+            b'<' => angle = true,
+            b'>' => angle = false,
+            _ if b == wanted && !angle => return Some(at),
+            _ => {}
+        }
+    }
+    None
+}
+
+/// A header parameter's value (`tag`, `branch`, `expires`), without quotes.
+pub fn parameter<'a>(value: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
+    let mut rest = &value[find_outside(value, b';')? + 1..];
+    loop {
+        let end = find_outside(rest, b';');
+        let piece = &rest[..end.unwrap_or(rest.len())];
+        let (key, content) = match piece.iter().position(|&b| b == b'=') {
+            Some(at) => (&piece[..at], &piece[at + 1..]),
+            None => (piece, &piece[..0]),
+        };
+        if key.trim_ascii().eq_ignore_ascii_case(name) {
+            let content = content.trim_ascii();
+            return Some(content.strip_prefix(b"\"").and_then(|c| c.strip_suffix(b"\"")).unwrap_or(content));
+        }
+        rest = &rest[end? + 1..];
+    }
+}
+
+/// The URI of a From, To or Contact value: between angle brackets, or the value up to its parameters.
+pub fn uri_of(value: &[u8]) -> &[u8] {
+    let mut quoted = false;
+    for (at, &b) in value.iter().enumerate() {
+        match b {
+            b'"' => quoted = !quoted,
+            b'<' if !quoted => {
+                let inside = &value[at + 1..];
+                return inside[..inside.iter().position(|&b| b == b'>').unwrap_or(inside.len())].trim_ascii();
+            }
+            b';' if !quoted => return value[..at].trim_ascii(),
+            _ => {}
+        }
+    }
+    value.trim_ascii()
+}
+
+/// Scheme cut off: `user@host`, or the number of a tel URI.
+fn without_scheme(uri: &[u8]) -> &[u8] {
+    match uri.iter().position(|&b| b == b':') {
+        Some(at) if uri[..at].iter().all(u8::is_ascii_alphanumeric) => &uri[at + 1..],
+        _ => uri,
+    }
+}
+
+/// The user part of a SIP URI, or a tel URI's number; empty where there is none.
+pub fn user_of(uri: &[u8]) -> &[u8] {
+    let rest = without_scheme(uri);
+    if let Some(at) = rest.iter().position(|&b| b == b'@') {
+        let user = &rest[..at];
+        return &user[..user.iter().position(|&b| b == b':').unwrap_or(user.len())];
+    }
+    if uri.len() > 4 && uri[..4].eq_ignore_ascii_case(b"tel:") {
+        return &rest[..rest.iter().position(|&b| b == b';').unwrap_or(rest.len())];
+    }
+    &[]
+}
+
+/// The host part of a SIP URI, port and parameters cut off.
+pub fn host_of(uri: &[u8]) -> &[u8] {
+    let rest = without_scheme(uri);
+    let rest = &rest[rest.iter().position(|&b| b == b'@').map_or(0, |at| at + 1)..];
+    if rest.first() == Some(&b'[') {
+        return &rest[..rest.iter().position(|&b| b == b']').map_or(rest.len(), |at| at + 1)];
+    }
+    &rest[..rest.iter().position(|&b| matches!(b, b':' | b';' | b'?')).unwrap_or(rest.len())]
+}
+
+/// A number that fills the value (to its first parameter) and fits 32 bits.
+pub(super) fn number(value: &[u8]) -> Option<u32> {
+    let digits = value[..value.iter().position(|&b| b == b';').unwrap_or(value.len())].trim_ascii();
+    std::str::from_utf8(digits).ok().filter(|d| d.bytes().all(|b| b.is_ascii_digit()))?.parse().ok()
+}
+
+/// `CSeq: 4711 INVITE`; the number fits 32 bits (RFC 3261 section 8.1.1.5).
+pub(super) fn cseq(value: &[u8]) -> Option<(u32, Method)> {
+    let digits = value.iter().position(|b| !b.is_ascii_digit())?;
+    let method = value[digits..].trim_ascii();
+    if method.is_empty() || method.len() == value.len() - digits {
+        return None;
+    }
+    Some((number(&value[..digits])?, Method::from_bytes(method)))
+}

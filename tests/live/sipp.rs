@@ -1,0 +1,162 @@
+//! SIPp as a child process, with what it counted itself.
+
+#![allow(dead_code, reason = "each test binary uses a part of it")]
+
+use std::collections::HashMap;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use crate::common::{find_program, wait_for};
+
+/// Milliseconds between two packets of `media.pcap`.
+const PACKET_TIME_MS: u32 = 20;
+
+/// One SIPp; killed when dropped.
+pub struct Sipp {
+    child: Child,
+    folder: PathBuf,
+    scenario: String,
+}
+
+/// What a finished SIPp counted.
+#[derive(Debug)]
+pub struct Counts {
+    pub successful: u64,
+    pub failed: u64,
+    // Column of -trace_counts, as in "0_INVITE_Sent", to its last value.
+    columns: HashMap<String, u64>,
+}
+
+impl Sipp {
+    /// Starts `tests/live/SCENARIO.xml` in `folder`, with `arguments` behind those that every SIPp here gets.
+    pub fn start(folder: &Path, scenario: &str, arguments: &str) -> Self {
+        let xml = format!("{scenario}.xml");
+        let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/live").join(&xml);
+        // SIPp looks for media.pcap next to the scenario.
+        fs::copy(shipped, folder.join(&xml)).expect("the scenario is copied");
+        let output = File::create(folder.join(format!("{scenario}.out"))).expect("an output file");
+        let child = Command::new(find_program("sipp").expect("sipp"))
+            .current_dir(folder)
+            .args(["-sf", &xml, "-nostdin", "-trace_counts", "-trace_stat", "-trace_err"])
+            .args(arguments.split_whitespace())
+            .stdin(Stdio::null())
+            .stdout(output.try_clone().expect("an output file"))
+            .stderr(output)
+            .spawn()
+            .expect("sipp starts");
+        Sipp {
+            child,
+            folder: folder.to_owned(),
+            scenario: scenario.to_owned(),
+        }
+    }
+
+    /// Waits for the end; fails unless every call of it succeeded.
+    pub fn finish(mut self) -> Counts {
+        let what = format!("{} to end", self.scenario);
+        let status = wait_for(&what, || self.child.try_wait().expect("the state of sipp"));
+        let stem = format!("{}_{}_", self.scenario, self.child.id());
+        let read = |suffix: &str| fs::read_to_string(self.folder.join(format!("{stem}{suffix}"))).unwrap_or_default();
+        assert!(
+            status.success(),
+            "{} ended with {status}: {}",
+            self.scenario,
+            read("errors.log")
+        );
+        // The statistics file is called NAME_PID_.csv.
+        let statistics = last_row(&read(".csv"));
+        let cell = |name: &str| {
+            statistics
+                .get(name)
+                .copied()
+                .unwrap_or_else(|| panic!("no {name}: {statistics:?}"))
+        };
+        Counts {
+            successful: cell("SuccessfulCall(C)"),
+            failed: cell("FailedCall(C)"),
+            columns: last_row(&read("counts.csv")),
+        }
+    }
+}
+
+impl Drop for Sipp {
+    fn drop(&mut self) {
+        // Both fail only when it has already ended.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Counts {
+    /// How often `message` (a method or a status) was sent, without repetitions.
+    pub fn sent(&self, message: &str) -> u64 {
+        self.total(message, "Sent", "Sent")
+    }
+
+    /// How often `message` was sent again.
+    pub fn sent_again(&self, message: &str) -> u64 {
+        self.total(message, "Sent", "Retrans")
+    }
+
+    // Retrans stands beside Sent for what goes out and beside Recv for what comes in.
+    fn total(&self, message: &str, kind: &str, wanted: &str) -> u64 {
+        let suffix = format!("_{message}_{kind}");
+        let rows = self.columns.keys().filter_map(|column| column.strip_suffix(&suffix));
+        rows.filter_map(|row| self.columns.get(&format!("{row}_{message}_{wanted}")))
+            .sum()
+    }
+}
+
+fn last_row(csv: &str) -> HashMap<String, u64> {
+    let mut lines = csv.lines();
+    let (Some(header), Some(last)) = (lines.next(), lines.next_back()) else {
+        return HashMap::new();
+    };
+    let cells = header.split(';').zip(last.split(';'));
+    cells
+        .filter_map(|(name, value)| Some((name.to_owned(), value.parse().ok()?)))
+        .collect()
+}
+
+/// Writes `media.pcap` for SIPp's play_pcap_audio: `packets` of PCMA, 20 ms each, without any loss.
+pub fn write_media(folder: &Path, packets: u16) {
+    // https://www.tcpdump.org/manpages/pcap-savefile.5.html: microseconds, version 2.4, LINKTYPE_ETHERNET.
+    let mut file = Vec::new();
+    for field in [0xa1b2_c3d4_u32, 0x0004_0002, 0, 0, 65535, 1] {
+        file.extend(field.to_le_bytes());
+    }
+    for n in 0..packets {
+        let frame = media_frame(n);
+        let time_ms = u32::from(n) * PACKET_TIME_MS;
+        let length = u32::try_from(frame.len()).expect("a short frame");
+        // SIPp takes a first time of 0 for none.
+        for field in [1 + time_ms / 1000, time_ms % 1000 * 1000, length, length] {
+            file.extend(field.to_le_bytes());
+        }
+        file.extend(frame);
+    }
+    fs::write(folder.join("media.pcap"), file).expect("media.pcap is written");
+}
+
+// SIPp sends the UDP payload under headers of its own: checksums stay 0.
+fn media_frame(n: u16) -> Vec<u8> {
+    const SAMPLES: u16 = 160;
+    let udp_length = 8 + 12 + SAMPLES;
+    let mut frame = vec![0; 12];
+    frame.extend([0x08, 0x00]);
+    frame.extend([0x45, 0]);
+    frame.extend((20 + udp_length).to_be_bytes());
+    frame.extend([0, 0, 0, 0, 64, 17, 0, 0, 127, 0, 0, 1, 127, 0, 0, 1]);
+    for field in [6000, 6000, udp_length, 0] {
+        frame.extend(u16::to_be_bytes(field));
+    }
+    // RFC 3550 section 5.1: version 2, payload type 8, the marker on the first packet; the sequence wraps underway.
+    frame.extend([0x80, if n == 0 { 0x88 } else { 0x08 }]);
+    frame.extend(65_530_u16.wrapping_add(n).to_be_bytes());
+    frame.extend((u32::from(n) * u32::from(SAMPLES)).to_be_bytes());
+    frame.extend(0x51de_704e_u32.to_be_bytes());
+    // RFC 3551 section 4.5.14: 0xd5 is silence in A-law.
+    frame.resize(frame.len() + usize::from(SAMPLES), 0xd5);
+    frame
+}
