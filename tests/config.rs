@@ -99,10 +99,7 @@ fn the_documentation_and_the_shipped_file_name_the_same_keys_and_defaults() {
     for (key, cells) in documented {
         let default = cells[3].trim_matches('`');
         match default {
-            "none" | "required" => assert!(
-                SHIPPED.contains(&format!("\n#{} = ", cells[1].trim_matches('`'))),
-                "{key}"
-            ),
+            "none" | "required" => assert!(SHIPPED.contains(&format!("\n#{} = ", cells[1].trim_matches('`'))), "{key}"),
             default => assert_eq!(default, shipped[&key], "{key}"),
         }
     }
@@ -177,35 +174,14 @@ fn every_kind_of_value_is_read() {
     assert_eq!(config.web.max_connections, 16);
     assert_eq!(config.web.request_timeout, Duration::from_secs(90));
     assert_eq!(config.media.interval, Duration::from_secs(2));
-    let ports = [
-        PortRange {
-            first: 5060,
-            last: 5060,
-        },
-        PortRange {
-            first: 5080,
-            last: 5090,
-        },
-    ];
+    let ports = [PortRange { first: 5060, last: 5060 }, PortRange { first: 5080, last: 5090 }];
     assert_eq!(config.capture.sip_ports, ports);
     assert_eq!((config.capture.snap_length, config.capture.ring_size), (65536, 1 << 20));
     assert_eq!(config.capture.interfaces, ["any"]);
     assert_eq!(config.capture.filter.as_deref(), Some("udp port 5060"));
     let networks: Vec<String> = config.site.local_networks.iter().map(ToString::to_string).collect();
-    assert_eq!(
-        networks,
-        [
-            "10.0.0.1/32",
-            "10.0.0.0/8",
-            "2001:db8::1/128",
-            "2001:db8::/32",
-            "0.0.0.0/0"
-        ]
-    );
-    assert_eq!(
-        (config.log.level, config.log.format),
-        (LogLevel::Trace, LogFormat::Json)
-    );
+    assert_eq!(networks, ["10.0.0.1/32", "10.0.0.0/8", "2001:db8::1/128", "2001:db8::/32", "0.0.0.0/0"]);
+    assert_eq!((config.log.level, config.log.format), (LogLevel::Trace, LogFormat::Json));
     let names: Vec<&str> = config.peers.iter().map(|peer| peer.name.as_str()).collect();
     assert_eq!(names, ["a_1-b", "c"]);
     assert!(ports[1].contains(5080) && ports[1].contains(5090) && !ports[1].contains(5091));
@@ -231,21 +207,14 @@ fn the_ends_of_each_range_are_valid_and_one_further_is_not() {
         ("calls.max_duration", ["'1s'", "'30days'"], ["'999ms'", "'31days'"]),
         ("quality.assumed_delay", ["'0s'", "'500ms'"], ["'-1s'", "'501ms'"]),
         ("capture.sip_ports", ["[1]", "[65535]"], ["[0]", "[65536]"]),
-        (
-            "capture.media_ports",
-            ["['1-1']", "['1-65535']"],
-            ["['0-1']", "['1-65536']"],
-        ),
+        ("capture.media_ports", ["['1-1']", "['1-65535']"], ["['0-1']", "['1-65536']"]),
     ];
     for (key, good, bad) in ranges {
         for value in good {
             valid(&format!("{key} = {value}"));
         }
         for value in bad {
-            assert!(
-                report(&format!("{key} = {value}"), "t").ends_with("t: 1 error"),
-                "{key} = {value}"
-            );
+            assert!(report(&format!("{key} = {value}"), "t").ends_with("t: 1 error"), "{key} = {value}");
         }
     }
 }
@@ -258,32 +227,17 @@ fn files_are_read_and_what_cannot_be_read_says_why() {
     assert!(matches!(missing, ConfigError::Unreadable { .. }));
     let said = missing.to_string();
     assert!(said.contains("s.toml") && said.contains("No such file"), "{said}");
-    assert!(
-        matches!(Config::load(folder.path()), Err(ConfigError::Unreadable { .. })),
-        "a directory"
-    );
-    assert!(
-        matches!(
-            Config::load(Path::new("/dev/zero")),
-            Err(ConfigError::Unreadable { .. })
-        ),
-        "an endless file"
-    );
+    assert!(matches!(Config::load(folder.path()), Err(ConfigError::Unreadable { .. })), "a directory");
+    assert!(matches!(Config::load(Path::new("/dev/zero")), Err(ConfigError::Unreadable { .. })), "an endless file");
 
     fs::write(&path, SHIPPED).expect("written");
     assert_eq!(Config::load(&path).expect("the shipped file"), Config::default());
     fs::write(&path, format!("\u{feff}{SHIPPED}").replace('\n', "\r\n")).expect("written");
-    assert_eq!(
-        Config::load(&path).expect("with byte order mark and CRLF"),
-        Config::default()
-    );
+    assert_eq!(Config::load(&path).expect("with byte order mark and CRLF"), Config::default());
 
     fs::write(&path, b"\xef\xbb\xbf# M\xfcnchen\n[log]\nlevel = 1\n").expect("written");
     let said = Config::load(&path).expect_err("not UTF-8").to_string();
-    assert!(
-        said.contains(":1:4\n") && said.contains("UTF-8") && said.contains(":3:9\n"),
-        "{said}"
-    );
+    assert!(said.contains(":1:4\n") && said.contains("UTF-8") && said.contains(":3:9\n"), "{said}");
     assert!(said.ends_with("s.toml: 2 errors"), "{said}");
 }
 
@@ -293,10 +247,7 @@ fn long_lines_and_long_lists_are_cut() {
     assert!(report(&line, "t").lines().all(|line| line.len() < 250));
     let late = format!("[site]\nlocal_networks = [{}7]\n", "'::1', ".repeat(1000));
     let said = report(&late, "t");
-    assert!(
-        said.contains(" --> t:2:7019\n") && said.contains(&format!("\n  | {}^\n", " ".repeat(63))),
-        "{said}"
-    );
+    assert!(said.contains(" --> t:2:7019\n") && said.contains(&format!("\n  | {}^\n", " ".repeat(63))), "{said}");
     let many: String = (0..2000).map(|key| format!("k{key} = 1\n")).collect();
     let said = report(&many, "t");
     assert!(said.ends_with("t: 2000 errors, the first 1000 shown"), "{}", said.len());
@@ -305,21 +256,12 @@ fn long_lines_and_long_lists_are_cut() {
 #[test]
 fn too_many_peers_are_refused() {
     let peers = |count: u32| -> String {
-        let one = |n: u32| {
-            format!(
-                "[[peers]]\nname = \"p{n}\"\nnetworks = [\"10.0.{}.{}\"]\n",
-                n / 256,
-                n % 256
-            )
-        };
+        let one = |n: u32| format!("[[peers]]\nname = \"p{n}\"\nnetworks = [\"10.0.{}.{}\"]\n", n / 256, n % 256);
         (0..count).map(one).collect()
     };
     assert_eq!(valid(&peers(1000)).peers.len(), 1000);
     let said = report(&peers(1010), "t");
-    assert!(
-        said.contains("`peers` has more than 1000 sections") && said.ends_with("t: 1 error"),
-        "{said}"
-    );
+    assert!(said.contains("`peers` has more than 1000 sections") && said.ends_with("t: 1 error"), "{said}");
 }
 
 /// Whatever the text: no panic, and a report that points into it.
@@ -329,10 +271,7 @@ fn survives(text: &str) {
         assert!(total >= 1 && !problems.is_empty());
         for problem in problems {
             assert!((1..=lines).contains(&problem.line), "{problem:?}");
-            assert!(
-                problem.caret.start < problem.caret.end && !problem.hint.is_empty(),
-                "{problem:?}"
-            );
+            assert!(problem.caret.start < problem.caret.end && !problem.hint.is_empty(), "{problem:?}");
             assert!(problem.caret.start <= problem.excerpt.chars().count(), "{problem:?}");
         }
     }
@@ -357,10 +296,7 @@ fn deep_nesting_is_survived() {
 
 /// Each key with a value of some kind.
 fn any_document() -> impl Strategy<Value = String> {
-    let keys: Vec<String> = keys(SHIPPED)
-        .into_keys()
-        .chain(["peers".into(), "web".into(), "x.y".into()])
-        .collect();
+    let keys: Vec<String> = keys(SHIPPED).into_keys().chain(["peers".into(), "web".into(), "x.y".into()]).collect();
     let value = prop_oneof![
         any::<i64>().prop_map(|number| number.to_string()),
         any::<f64>().prop_map(|number| format!("{number:?}")),

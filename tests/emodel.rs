@@ -13,14 +13,8 @@ const MOS_TOLERANCE: f64 = 0.01;
 /// The shared vectors; `None` (and a word on why) if this checkout has none.
 fn vectors() -> Option<String> {
     let named = std::env::var_os("SIDETONE_SHARED").map(PathBuf::from);
-    let root = named
-        .clone()
-        .unwrap_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared"));
-    assert!(
-        named.is_none() || root.exists(),
-        "SIDETONE_SHARED is set, but {} does not exist",
-        root.display()
-    );
+    let root = named.clone().unwrap_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared"));
+    assert!(named.is_none() || root.exists(), "SIDETONE_SHARED is set, but {} does not exist", root.display());
     if !root.exists() {
         println!("SKIPPED: {} is absent", root.display());
         return None;
@@ -49,15 +43,9 @@ fn every_vector_is_reproduced_from_the_codec_table() {
     let mut seen = 0;
     for line in csv.lines().skip(1).filter(|l| !l.is_empty()) {
         let field: Vec<&str> = line.split(',').collect();
-        let number = |i: usize| {
-            field[i]
-                .parse::<f64>()
-                .unwrap_or_else(|e| panic!("field {i} of {line}: {e}"))
-        };
+        let number = |i: usize| field[i].parse::<f64>().unwrap_or_else(|e| panic!("field {i} of {line}: {e}"));
         let (name, plc) = table_row(field[1]);
-        let impairment = codec::lookup(name)
-            .and_then(|c| c.impairment(plc))
-            .expect("a codec with a model");
+        let impairment = codec::lookup(name).and_then(|c| c.impairment(plc)).expect("a codec with a model");
         assert_eq!((impairment.ie, impairment.bpl), (number(2), number(3)), "{line}");
         let rating = rate(
             impairment,
@@ -74,10 +62,7 @@ fn every_vector_is_reproduced_from_the_codec_table() {
             (rating.r_factor, 10, R_TOLERANCE),
             (rating.mos, 11, MOS_TOLERANCE),
         ] {
-            assert!(
-                (got - number(column)).abs() <= tolerance,
-                "column {column}: {got} in {line}"
-            );
+            assert!((got - number(column)).abs() <= tolerance, "column {column}: {got} in {line}");
         }
         seen += 1;
     }
@@ -123,44 +108,19 @@ fn g711_under_loss_as_published() {
     // G.113 App. I values in equation 7-29: with concealment and without, 2, 5 and 10 % random loss.
     for (percent, concealed, bare) in [(2.0, 4.23, 3.26), (5.0, 3.92, 2.17), (10.0, 3.41, 1.48)] {
         for (plc, mos) in [(true, concealed), (false, bare)] {
-            let impairment = codec::lookup("PCMU")
-                .and_then(|c| c.impairment(plc))
-                .expect("G.711 has a model");
-            let rating = rate(
-                impairment,
-                &Conditions {
-                    loss_ratio: percent / 100.0,
-                    ..Conditions::PERFECT
-                },
-            );
-            assert!(
-                (rating.mos - mos).abs() < MOS_TOLERANCE,
-                "{percent} % plc {plc}: {rating:?}"
-            );
+            let impairment = codec::lookup("PCMU").and_then(|c| c.impairment(plc)).expect("G.711 has a model");
+            let rating = rate(impairment, &Conditions { loss_ratio: percent / 100.0, ..Conditions::PERFECT });
+            assert!((rating.mos - mos).abs() < MOS_TOLERANCE, "{percent} % plc {plc}: {rating:?}");
         }
     }
 }
 
 #[test]
 fn unusual_sidetone_takes_the_other_branches_of_7_4() {
-    let rating = |stmr: f64| {
-        Parameters {
-            stmr,
-            lstr: stmr + 3.0,
-            t: 100.0,
-            ..Parameters::DEFAULT
-        }
-        .rating()
-    };
+    let rating = |stmr: f64| Parameters { stmr, lstr: stmr + 3.0, t: 100.0, ..Parameters::DEFAULT }.rating();
     let (loud, usual, quiet) = (rating(8.0), rating(15.0), rating(22.0));
-    assert!(
-        loud.idte < usual.idte,
-        "7-23: loud sidetone masks echo: {loud:?} {usual:?}"
-    );
-    assert!(
-        quiet.idte > usual.idte,
-        "7-24: no sidetone, more annoyance: {quiet:?} {usual:?}"
-    );
+    assert!(loud.idte < usual.idte, "7-23: loud sidetone masks echo: {loud:?} {usual:?}");
+    assert!(quiet.idte > usual.idte, "7-24: no sidetone, more annoyance: {quiet:?} {usual:?}");
 }
 
 #[test]
@@ -175,17 +135,8 @@ fn names_aliases_and_ids_agree() {
                 assert_eq!(CodecId::from_encoding(spelling.as_bytes()), id, "{spelling}");
             }
         }
-        assert_eq!(
-            codec.impairment.is_none(),
-            codec.source.is_empty(),
-            "{}: a value has a source",
-            codec.name
-        );
-        assert!(
-            codec.impairment.is_none() || codec.clock_rate_hz == Some(8_000),
-            "{}: narrowband only",
-            codec.name
-        );
+        assert_eq!(codec.impairment.is_none(), codec.source.is_empty(), "{}: a value has a source", codec.name);
+        assert!(codec.impairment.is_none() || codec.clock_rate_hz == Some(8_000), "{}: narrowband only", codec.name);
     }
     let all = names.len();
     names.sort_by_key(|n| n.to_lowercase());
@@ -197,20 +148,8 @@ fn names_aliases_and_ids_agree() {
 
 #[test]
 fn what_is_not_known_has_no_model() {
-    for name in [
-        "opus",
-        "G722",
-        "AMR-WB",
-        "iLBC",
-        "h264",
-        "telephone-event",
-        "unknown",
-        "other",
-    ] {
-        assert!(
-            CodecId::from_encoding(name.as_bytes()).impairment(true).is_none(),
-            "{name}"
-        );
+    for name in ["opus", "G722", "AMR-WB", "iLBC", "h264", "telephone-event", "unknown", "other"] {
+        assert!(CodecId::from_encoding(name.as_bytes()).impairment(true).is_none(), "{name}");
     }
     for name in ["", "x-private", "unknown", "\u{fc}", "pcmu "] {
         assert_eq!(CodecId::from_encoding(name.as_bytes()), CodecId::OTHER, "{name}");
@@ -224,20 +163,11 @@ fn what_is_not_known_has_no_model() {
 #[test]
 fn static_payload_types_are_those_of_rfc_3551() {
     let known: Vec<u8> = (0..=255).filter(|&pt| static_payload(pt).is_some()).collect();
-    assert_eq!(
-        known,
-        [
-            0, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 25, 26, 28, 31, 32, 33, 34
-        ]
-    );
+    assert_eq!(known, [0, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 25, 26, 28, 31, 32, 33, 34]);
     for pt in known {
         let (name, clock) = static_payload(pt).expect("filtered");
         let (id, id_clock) = CodecId::from_static_payload(pt).expect("filtered");
-        assert_eq!(
-            (id.name(), id_clock),
-            (name, clock),
-            "{pt} is in the codec table under its own name"
-        );
+        assert_eq!((id.name(), id_clock), (name, clock), "{pt} is in the codec table under its own name");
         assert!(id.codec().clock_rate_hz.is_none_or(|c| c == clock), "{name}");
     }
     assert_eq!(static_payload(9), Some(("g722", 8_000)));
@@ -250,10 +180,7 @@ fn any_input(sensible: f64) -> impl Strategy<Value = f64> {
 }
 
 fn modelled() -> impl Strategy<Value = &'static Impairment> {
-    let all: Vec<_> = CodecId::all()
-        .flat_map(|id| [id.impairment(true), id.impairment(false)])
-        .flatten()
-        .collect();
+    let all: Vec<_> = CodecId::all().flat_map(|id| [id.impairment(true), id.impairment(false)]).flatten().collect();
     proptest::sample::select(all)
 }
 

@@ -41,14 +41,8 @@ impl Prometheus {
         let mut prometheus = Prometheus { child, address };
         common::wait_for("prometheus to be ready", || {
             let ended = prometheus.child.try_wait().expect("the state of prometheus");
-            assert!(
-                ended.is_none(),
-                "prometheus ended: {}",
-                fs::read_to_string(&log).unwrap_or_default()
-            );
-            common::http_get(address, "/-/ready", &[])
-                .ok()
-                .filter(|answer| answer.status == 200)
+            assert!(ended.is_none(), "prometheus ended: {}", fs::read_to_string(&log).unwrap_or_default());
+            common::http_get(address, "/-/ready", &[]).ok().filter(|answer| answer.status == 200)
         });
         prometheus
     }
@@ -66,15 +60,10 @@ impl Prometheus {
             b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'_' => char::from(byte).to_string(),
             _ => format!("%{byte:02X}"),
         };
-        let data = self.api(&format!(
-            "query?query={}",
-            expression.bytes().map(encode).collect::<String>()
-        ));
+        let data = self.api(&format!("query?query={}", expression.bytes().map(encode).collect::<String>()));
         let results = data["result"].as_array().expect("a vector");
         assert!(results.len() <= 1, "{expression}: {data}");
-        results
-            .first()
-            .map(|result| result["value"][1].as_str().expect("a value").parse().expect("a number"))
+        results.first().map(|result| result["value"][1].as_str().expect("a value").parse().expect("a number"))
     }
 
     /// Waits until the query gives `wanted`.
@@ -101,19 +90,13 @@ fn prometheus_has_the_values_of_the_agent() {
     let folder = tempfile::tempdir().expect("a folder");
     let block = PortBlock::claim();
     let address = common::free_tcp_port();
-    let agent = Agent::start(
-        folder.path(),
-        address,
-        &calls::configuration(address, r#"["lo"]"#, &block),
-    );
+    let agent = Agent::start(folder.path(), address, &calls::configuration(address, r#"["lo"]"#, &block));
     let prometheus = Prometheus::start(folder.path(), address);
     prometheus.wait_for("up", 1.0);
 
     let calls = calls::start_calls(folder.path(), &block);
     common::wait_for("prometheus to see calls under way", || {
-        prometheus
-            .query("sum(call_active{state='answered'})")
-            .filter(|active| *active > 0.0)
+        prometheus.query("sum(call_active{state='answered'})").filter(|active| *active > 0.0)
     });
     calls.finish();
     let end = agent.wait_for_metrics("all streams to be over", |now| {
@@ -138,10 +121,8 @@ fn prometheus_has_the_values_of_the_agent() {
         assert!(here > 0.0, "{family} is {here}");
         prometheus.wait_for(&format!("sum({family})"), here);
     }
-    prometheus.wait_for(
-        "sum(call_outcomes_total{outcome='busy'})",
-        end.sum("call_outcomes_total", &[("outcome", "busy")]),
-    );
+    prometheus
+        .wait_for("sum(call_outcomes_total{outcome='busy'})", end.sum("call_outcomes_total", &[("outcome", "busy")]));
     assert_derived(&prometheus);
     assert_clean_scrapes(&prometheus);
     assert_eq!(agent.terminate().0.code(), Some(0));
@@ -149,39 +130,22 @@ fn prometheus_has_the_values_of_the_agent() {
 
 fn assert_derived(prometheus: &Prometheus) {
     let between = |expression: &str, low: f64, high: f64| {
-        let value = prometheus
-            .query(expression)
-            .unwrap_or_else(|| panic!("{expression}: nothing"));
-        assert!(
-            (low..=high).contains(&value),
-            "{expression} = {value}, not in {low} to {high}"
-        );
+        let value = prometheus.query(expression).unwrap_or_else(|| panic!("{expression}: nothing"));
+        assert!((low..=high).contains(&value), "{expression} = {value}, not in {low} to {high}");
     };
     let answered = f64::from(calls::ANSWERED) / calls::KINDS.iter().map(|kind| f64::from(kind.calls)).sum::<f64>();
     between("sum(call_answers_total) / sum(call_attempts_total)", answered, answered);
     // Packets come over 2 s and more: some scrape sees a part of them.
     between("sum(increase(rtp_packets_total[10m]))", 1.0, f64::INFINITY);
     between("histogram_quantile(0.5, sum by (le) (rtp_mos_bucket))", 4.3, 4.5);
-    between(
-        "histogram_quantile(0.5, sum by (le) (rtp_jitter_seconds_bucket))",
-        0.0,
-        0.05,
-    );
-    between(
-        "histogram_quantile(0.5, sum by (le) (call_duration_seconds_bucket))",
-        1.0,
-        30.0,
-    );
+    between("histogram_quantile(0.5, sum by (le) (rtp_jitter_seconds_bucket))", 0.0, 0.05);
+    between("histogram_quantile(0.5, sum by (le) (call_duration_seconds_bucket))", 1.0, 30.0);
     between("count(sidetone_build_info)", 1.0, 1.0);
 }
 
 fn assert_clean_scrapes(prometheus: &Prometheus) {
     let targets = prometheus.api("targets");
     let target = &targets["activeTargets"][0];
-    assert_eq!(
-        (target["health"].as_str(), target["lastError"].as_str()),
-        (Some("up"), Some("")),
-        "{target}"
-    );
+    assert_eq!((target["health"].as_str(), target["lastError"].as_str()), (Some("up"), Some("")), "{target}");
     assert_eq!(prometheus.query("min_over_time(up[10m])"), Some(1.0), "a scrape failed");
 }

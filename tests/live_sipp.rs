@@ -52,20 +52,11 @@ fn what_sipp_counted_stands_in_the_metrics() {
 fn assert_calls(end: &Samples, callers: &[Counts], callee: &Counts) {
     let mut outcomes = BTreeMap::new();
     for (kind, counts) in KINDS.iter().zip(callers) {
-        assert_eq!(
-            (counts.successful, counts.failed),
-            (u64::from(kind.calls), 0),
-            "{}",
-            kind.scenario
-        );
+        assert_eq!((counts.successful, counts.failed), (u64::from(kind.calls), 0), "{}", kind.scenario);
         *outcomes.entry(kind.outcome.to_owned()).or_insert(0.0) += counts.successful as f64;
     }
     let attempts = callers.iter().map(|counts| counts.successful).sum::<u64>();
-    assert_eq!(
-        (callee.successful, callee.failed),
-        (attempts, 0),
-        "caller and callee agree"
-    );
+    assert_eq!((callee.successful, callee.failed), (attempts, 0), "caller and callee agree");
 
     let outward = [("direction", "outbound"), ("destination", "carrier")];
     assert_eq!(end.sum("call_attempts_total", &outward), attempts as f64);
@@ -96,46 +87,21 @@ fn assert_messages(end: &Samples, callers: &[Counts], callee: &Counts) {
         }
     }
     assert_eq!(end.by("sip_requests_total", "method"), requests);
-    assert_eq!(
-        end.by("sip_requests_total", "direction")
-            .into_keys()
-            .collect::<Vec<_>>(),
-        ["outbound"]
-    );
-    assert_eq!(
-        end.by("sip_requests_total", "transport")
-            .into_keys()
-            .collect::<Vec<_>>(),
-        ["udp"]
-    );
-    assert!(
-        repeated.get("INVITE").is_some_and(|times| *times >= 2.0),
-        "SIPp repeated {repeated:?}"
-    );
+    assert_eq!(end.by("sip_requests_total", "direction").into_keys().collect::<Vec<_>>(), ["outbound"]);
+    assert_eq!(end.by("sip_requests_total", "transport").into_keys().collect::<Vec<_>>(), ["udp"]);
+    assert!(repeated.get("INVITE").is_some_and(|times| *times >= 2.0), "SIPp repeated {repeated:?}");
     for (method, times) in repeated {
         let labels = [("kind", "request"), ("method", method.as_str())];
-        assert_eq!(
-            end.sum("sip_retransmissions_total", &labels),
-            times,
-            "repeated {method}"
-        );
+        assert_eq!(end.sum("sip_retransmissions_total", &labels), times, "repeated {method}");
     }
 
     let codes = ["180", "200", "404", "486", "487"];
     let sent = |code: &&str| (code.to_string(), (callee.sent(code) + callee.sent_again(code)) as f64);
     assert_eq!(end.by("sip_responses_total", "code"), codes.iter().map(sent).collect());
-    assert_eq!(
-        end.by("sip_responses_total", "direction")
-            .into_keys()
-            .collect::<Vec<_>>(),
-        ["inbound"]
-    );
+    assert_eq!(end.by("sip_responses_total", "direction").into_keys().collect::<Vec<_>>(), ["inbound"]);
     let repeated: u64 = codes.iter().map(|code| callee.sent_again(code)).sum();
     assert!(repeated >= 2, "SIPp repeated {repeated} responses");
-    assert_eq!(
-        end.sum("sip_retransmissions_total", &[("kind", "response")]),
-        repeated as f64
-    );
+    assert_eq!(end.sum("sip_retransmissions_total", &[("kind", "response")]), repeated as f64);
     assert_eq!(end.sum("sip_malformed_messages_total", &[]), 0.0);
 }
 
@@ -143,25 +109,13 @@ fn assert_media(end: &Samples) {
     let each_way = f64::from(ANSWERED) * f64::from(MEDIA_PACKETS);
     for direction in ["outbound", "inbound"] {
         let labels = [("direction", direction), ("codec", "pcma"), ("peer", "carrier")];
-        assert_eq!(
-            end.sum("rtp_streams_started_total", &labels),
-            f64::from(ANSWERED),
-            "{direction}"
-        );
+        assert_eq!(end.sum("rtp_streams_started_total", &labels), f64::from(ANSWERED), "{direction}");
         assert_eq!(end.sum("rtp_packets_total", &labels), each_way, "{direction}");
         assert_eq!(end.sum("rtp_packets_expected_total", &labels), each_way, "{direction}");
-        assert_eq!(
-            end.sum("rtp_payload_bytes_total", &labels),
-            each_way * 160.0,
-            "{direction}"
-        );
+        assert_eq!(end.sum("rtp_payload_bytes_total", &labels), each_way * 160.0, "{direction}");
     }
     assert_eq!(end.sum("rtp_packets_total", &[]), 2.0 * each_way);
-    for family in [
-        "rtp_packets_lost_total",
-        "rtp_packets_duplicated_total",
-        "rtp_packets_reordered_total",
-    ] {
+    for family in ["rtp_packets_lost_total", "rtp_packets_duplicated_total", "rtp_packets_reordered_total"] {
         assert_eq!(end.sum(family, &[]), 0.0, "{family}");
     }
     // G.711 without loss: R 93.2, MOS 4.41.
@@ -175,41 +129,26 @@ fn assert_formats(agent: &Agent) {
         |headers: &[(&str, &str)]| common::http_get(agent.address, "/metrics", headers).expect("/metrics answers");
     let open = get(&[("Accept", "application/openmetrics-text; version=1.0.0")]);
     assert!(
-        open.header("content-type")
-            .starts_with("application/openmetrics-text; version=1.0.0"),
+        open.header("content-type").starts_with("application/openmetrics-text; version=1.0.0"),
         "{:?}",
         open.headers
     );
     assert!(open.text().ends_with("\n# EOF\n"));
 
     let plain = get(&[]);
-    assert!(
-        plain.header("content-type").starts_with("text/plain; version=0.0.4"),
-        "{:?}",
-        plain.headers
-    );
+    assert!(plain.header("content-type").starts_with("text/plain; version=0.0.4"), "{:?}", plain.headers);
     assert!(!plain.text().contains("# EOF"));
     check_with_promtool(&plain.body);
 
     let packed = get(&[("Accept-Encoding", "gzip")]);
     assert_eq!(packed.header("content-encoding"), "gzip");
     let mut text = String::new();
-    flate2::read::GzDecoder::new(packed.body.as_slice())
-        .read_to_string(&mut text)
-        .expect("gzip");
-    assert_eq!(
-        Samples::parse(&text).sum("call_answers_total", &[]),
-        f64::from(ANSWERED)
-    );
+    flate2::read::GzDecoder::new(packed.body.as_slice()).read_to_string(&mut text).expect("gzip");
+    assert_eq!(Samples::parse(&text).sum("call_answers_total", &[]), f64::from(ANSWERED));
 
     let landing = common::http_get(agent.address, "/", &[]).expect("/ answers");
     assert!(landing.status == 200 && landing.text().contains("/metrics"));
-    assert_eq!(
-        common::http_get(agent.address, "/nothing-here", &[])
-            .expect("an answer")
-            .status,
-        404
-    );
+    assert_eq!(common::http_get(agent.address, "/nothing-here", &[]).expect("an answer").status, 404);
 }
 
 fn check_with_promtool(text: &[u8]) {
@@ -220,12 +159,7 @@ fn check_with_promtool(text: &[u8]) {
         .stderr(Stdio::piped())
         .spawn()
         .expect("promtool starts");
-    promtool
-        .stdin
-        .take()
-        .expect("a pipe")
-        .write_all(text)
-        .expect("promtool reads");
+    promtool.stdin.take().expect("a pipe").write_all(text).expect("promtool reads");
     let output = promtool.wait_with_output().expect("promtool ends");
     let said = String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "promtool check metrics: {said}");
@@ -254,11 +188,7 @@ fn an_interface_that_does_not_exist_is_said_and_counted() {
     let folder = tempfile::tempdir().expect("a folder");
     let block = PortBlock::claim();
     let address = common::free_tcp_port();
-    let agent = Agent::start(
-        folder.path(),
-        address,
-        &configuration(address, r#"["lo", "nope0"]"#, &block),
-    );
+    let agent = Agent::start(folder.path(), address, &configuration(address, r#"["lo", "nope0"]"#, &block));
     let now = agent.wait_for_metrics("the loopback to be captured", |now| {
         now.sum("capture_interface_up", &[("interface", "lo")]) == 1.0
     });
@@ -278,10 +208,7 @@ impl Link {
     fn new() -> Self {
         let pid = std::process::id();
         // RFC 2544 appendix C.2.2: 198.18.0.0/15 is for tests.
-        Link {
-            name: format!("st{pid}"),
-            network: format!("198.18.{}.{}", pid >> 6 & 0xff, (pid & 0x3f) << 2),
-        }
+        Link { name: format!("st{pid}"), network: format!("198.18.{}.{}", pid >> 6 & 0xff, (pid & 0x3f) << 2) }
     }
 
     fn host(&self, n: u8) -> Ipv4Addr {
@@ -317,9 +244,7 @@ impl Link {
              From: <sip:test@{near}>;tag=1\r\nTo: <sip:probe@{far}>\r\nCall-ID: {n}@{near}\r\nCSeq: 1 OPTIONS\r\n\
              Content-Length: 0\r\n\r\n"
         );
-        socket
-            .send_to(request.as_bytes(), (far, port))
-            .expect("a datagram is sent");
+        socket.send_to(request.as_bytes(), (far, port)).expect("a datagram is sent");
     }
 }
 
@@ -332,10 +257,7 @@ impl Drop for Link {
 fn ip(arguments: &str) -> bool {
     let program = common::find_program("ip").expect("ip");
     let discard = || File::options().write(true).open("/dev/null").expect("/dev/null");
-    let status = Command::new(program)
-        .args(arguments.split(' '))
-        .stderr(discard())
-        .status();
+    let status = Command::new(program).args(arguments.split(' ')).stderr(discard()).status();
     status.expect("ip runs").success()
 }
 
@@ -352,11 +274,7 @@ fn an_interface_that_vanishes_is_captured_again() {
     let block = PortBlock::claim();
     let address = common::free_tcp_port();
     let interface = format!("{}a", link.name);
-    let agent = Agent::start(
-        folder.path(),
-        address,
-        &configuration(address, &format!("[\"{interface}\"]"), &block),
-    );
+    let agent = Agent::start(folder.path(), address, &configuration(address, &format!("[\"{interface}\"]"), &block));
     let up = |now: &Samples| now.sum("capture_interface_up", &[("interface", &interface)]);
     let requests = |now: &Samples| now.sum("sip_requests_total", &[("method", "OPTIONS")]);
 

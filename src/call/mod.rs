@@ -58,8 +58,13 @@ pub struct Settings {
 #[derive(Debug)]
 pub enum Effect {
     /// A party of the call receives media here.
-    Announce { call: u64, media: sdp::Media },
-    Ended { call: u64 },
+    Announce {
+        call: u64,
+        media: sdp::Media,
+    },
+    Ended {
+        call: u64,
+    },
 }
 
 /// All signalling state of one worker.
@@ -232,7 +237,7 @@ impl Signalling {
 
     fn new_call(&mut self, at: &Context<'_, '_>, cseq: u32, caller_tag: u64) {
         if self.calls.is_full()
-            && let Some(oldest) = self.calls.to_evict()
+            && let Some(oldest) = self.calls.pick_for_eviction()
         {
             self.leave(oldest, at.now, EndedBy::Timeout);
             self.calls.evicted += 1;

@@ -13,8 +13,7 @@ use super::outcome::Outcome;
 
 const DELAY_BOUNDS: &[f64] =
     &[0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 7.5, 10.0, 15.0, 20.0, 30.0, 60.0];
-const RESPONSE_BOUNDS: &[f64] =
-    &[0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0];
+const RESPONSE_BOUNDS: &[f64] = &[0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0];
 const DURATION_BOUNDS: &[f64] =
     &[1.0, 5.0, 10.0, 30.0, 60.0, 120.0, 180.0, 300.0, 600.0, 1200.0, 1800.0, 3600.0, 7200.0];
 
@@ -99,12 +98,8 @@ static SETUP_DELAY: Family = Family::histogram(
     CALL_LABELS,
     "First INVITE to first 18x or 2xx (RFC 6076 section 4.3.1, the successful session request delay).",
 );
-static ANSWER_DELAY: Family = Family::histogram(
-    "call_answer_delay_seconds",
-    "seconds",
-    CALL_LABELS,
-    "First INVITE to 2xx.",
-);
+static ANSWER_DELAY: Family =
+    Family::histogram("call_answer_delay_seconds", "seconds", CALL_LABELS, "First INVITE to 2xx.");
 static FAILURE_DELAY: Family = Family::histogram(
     "call_failure_delay_seconds",
     "seconds",
@@ -286,9 +281,9 @@ impl Numbers {
 
     /// Requests by method, for the report.
     pub fn requests_by_method(&self) -> impl Iterator<Item = (Method, u64)> + '_ {
-        Method::ALL.into_iter().map(|method| {
-            (method, self.requests.iter().filter(|(key, _)| key.0 == method).map(|(_, n)| n).sum())
-        })
+        Method::ALL
+            .into_iter()
+            .map(|method| (method, self.requests.iter().filter(|(key, _)| key.0 == method).map(|(_, n)| n).sum()))
     }
 
     /// Responses by status code, ascending, for the report.
@@ -331,12 +326,7 @@ impl Numbers {
 
     fn collect_messages(&self, site: &Site, out: &mut Collection) {
         for ((method, direction, peer, transport), count) in &self.requests {
-            let labels = vec![
-                fixed(method.name()),
-                fixed(direction.name()),
-                site.name(*peer),
-                fixed(transport.name()),
-            ];
+            let labels = vec![fixed(method.name()), fixed(direction.name()), site.name(*peer), fixed(transport.name())];
             out.add(&REQUESTS, labels, Value::Counter(*count));
         }
         for ((method, code, direction, peer, transport), count) in &self.responses {

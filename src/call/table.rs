@@ -89,7 +89,7 @@ impl Table {
     }
 
     /// Of the next few calls one that has ended, or else the one that was silent for longest.
-    pub fn to_evict(&mut self) -> Option<u32> {
+    pub fn pick_for_eviction(&mut self) -> Option<u32> {
         let mut worst: Option<(u32, &Call)> = None;
         let mut seen = 0;
         let rank = |call: &Call| (call.state != State::Ended, call.answered.is_some(), call.last_message);

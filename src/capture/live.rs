@@ -24,11 +24,15 @@ pub enum LiveError {
          hint: run as root, or `setcap cap_net_raw+ep` on the binary, or AmbientCapabilities=CAP_NET_RAW in the unit"
     )]
     NotPermitted { interface: String },
-    #[error("there is no interface {interface}\n  hint: there are {existing}; capture.interfaces names those to capture")]
+    #[error(
+        "there is no interface {interface}\n  hint: there are {existing}; capture.interfaces names those to capture"
+    )]
     NoSuchInterface { interface: String, existing: String },
     #[error("interface {interface} is down\n  hint: `ip link set {interface} up`; it is tried again")]
     Down { interface: String },
-    #[error("capture filter does not compile: {reason}\n  filter: {filter}\n  hint: see pcap-filter(7); capture.filter holds your own")]
+    #[error(
+        "capture filter does not compile: {reason}\n  filter: {filter}\n  hint: see pcap-filter(7); capture.filter holds your own"
+    )]
     Filter { filter: String, reason: String },
     #[error("cannot capture on {interface}: {source}")]
     Other { interface: String, source: pcap::Error },
@@ -49,7 +53,11 @@ pub fn interfaces(config: &Config) -> Result<Vec<String>, LiveError> {
         return Ok(config.interfaces.clone());
     }
     let devices = Device::list().map_err(LiveError::List)?;
-    Ok(devices.into_iter().filter(|device| device.flags.is_up() && is_network(device)).map(|device| device.name).collect())
+    Ok(devices
+        .into_iter()
+        .filter(|device| device.flags.is_up() && is_network(device))
+        .map(|device| device.name)
+        .collect())
 }
 
 /// Addresses of this host's own interfaces, each as a network of one.

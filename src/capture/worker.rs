@@ -201,10 +201,8 @@ impl Capture {
     /// Sleeps until frames or a request come, or it is time for housekeeping.
     fn wait(&mut self, signal: &OwnedFd) {
         let fds = self.slots.iter().filter_map(|slot| Some(slot.open.as_ref()?.fd()));
-        let mut polled: Vec<PollFd<'_>> = std::iter::once(signal.as_fd())
-            .chain(fds)
-            .map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN))
-            .collect();
+        let mut polled: Vec<PollFd<'_>> =
+            std::iter::once(signal.as_fd()).chain(fds).map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)).collect();
         let timeout = Timespec { tv_sec: 0, tv_nsec: IDLE.as_nanos() as i64 };
         // An interrupted wait is as good as one that is over.
         let _ = poll(&mut polled, Some(&timeout));

@@ -1,7 +1,7 @@
 //! `sidetone analyze`: the core over capture files.
 
 use std::io::IsTerminal;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -58,14 +58,17 @@ pub fn run(args: &AnalyzeArgs) -> ExitCode {
     let mut captures = Vec::new();
     let mut failed = false;
     for path in &args.files {
-        match read(path, &mut engine, interface) {
-            Ok(summary) => captures.push(summary),
-            Err((summary, error)) => {
-                // What was read before the fault stays counted.
-                captures.extend(summary);
-                eprintln!("sidetone: {error}");
-                failed = true;
+        let failure = match CaptureFile::open(path) {
+            Ok(file) => {
+                let (summary, failure) = read(file, &mut engine, interface);
+                captures.push(summary);
+                failure
             }
+            Err(error) => Some(error),
+        };
+        if let Some(error) = failure {
+            eprintln!("sidetone: {error}");
+            failed = true;
         }
     }
     let output = if captures.is_empty() { None } else { Some(output(args.format, captures, engine)) };
@@ -85,13 +88,8 @@ fn site(config: &Config) -> Site {
     Site::new(config.site.local_networks.clone(), &peers)
 }
 
-/// Reads one file to its end, or to where it is broken.
-fn read(
-    path: &Path,
-    engine: &mut Engine,
-    interface: usize,
-) -> Result<CaptureSummary, (Option<CaptureSummary>, FileError)> {
-    let mut file = CaptureFile::open(path).map_err(|error| (None, error))?;
+/// Reads one file to its end, or to where it is broken; what was read before stays counted.
+fn read(mut file: CaptureFile, engine: &mut Engine, interface: usize) -> (CaptureSummary, Option<FileError>) {
     let progress = progress(&file);
     let (mut packets, mut bytes, mut times) = (0u64, 0u64, None);
     let failure = loop {
@@ -120,10 +118,7 @@ fn read(
         last_packet_time: times.map(|(_, last)| last.seconds()),
         truncated: file.truncated(),
     };
-    match failure {
-        None => Ok(summary),
-        Some(error) => Err((Some(summary), error)),
-    }
+    (summary, failure)
 }
 
 /// A bar where the size is known and somebody watches; a counter on a pipe; nothing elsewhere.
@@ -142,8 +137,8 @@ fn progress(file: &CaptureFile) -> ProgressBar {
 fn output(format: Format, captures: Vec<CaptureSummary>, mut engine: Engine) -> anyhow::Result<String> {
     let analysis = engine.finish();
     Ok(match format {
-        Format::Text => text::render(&Findings { captures, analysis })?,
-        Format::Json => json::render(&Findings { captures, analysis })? + "\n",
+        Format::Text => text::render(&Findings::new(captures, analysis))?,
+        Format::Json => json::render(&Findings::new(captures, analysis))? + "\n",
         Format::Prometheus => {
             let mut collection = Collection::default();
             engine.snapshot().collect(&mut collection);

@@ -18,12 +18,16 @@ const DEFAULT_CONFIG: &str = "/etc/sidetone/sidetone.toml";
 
 /// Watches SIP calls and RTP streams and exposes their quality to Prometheus
 #[derive(Debug, Parser)]
-#[command(version, max_term_width = 110, after_help = "Examples:
+#[command(
+    version,
+    max_term_width = 110,
+    after_help = "Examples:
   sidetone run                             watch the loopback and every interface that is up
   sidetone run --config my.toml            the same as configured
   sidetone analyze call.pcap               a report on a capture file
   tcpdump -w - udp | sidetone analyze -    the same on what comes in
-  sidetone mos --codec g729 --loss 0.02    what 2 % loss does to G.729")]
+  sidetone mos --codec g729 --loss 0.02    what 2 % loss does to G.729"
+)]
 pub struct Cli {
     #[command(subcommand)]
     command: Command,

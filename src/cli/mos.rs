@@ -131,10 +131,7 @@ fn text(args: &MosArgs, codec: &Codec, impairment: &Impairment, rating: &Rating)
     let mut out = headline(args, codec);
     let filled = (rating.r_factor / 100.0 * BAR_WIDTH as f64).round() as usize;
     let bar = format!("{}{}", "█".repeat(filled), "░".repeat(BAR_WIDTH.saturating_sub(filled)));
-    let echo = format!(
-        "talker echo {:.1}, listener echo {:.1}, delay {:.1}",
-        rating.idte, rating.idle, rating.idd
-    );
+    let echo = format!("talker echo {:.1}, listener echo {:.1}, delay {:.1}", rating.idte, rating.idle, rating.idd);
     let loss = format!("codec {:.1}, loss {:.1}", impairment.ie, rating.ie_eff - impairment.ie);
     // Writing into a String cannot fail.
     let _ = write!(
@@ -145,12 +142,7 @@ fn text(args: &MosArgs, codec: &Codec, impairment: &Impairment, rating: &Rating)
         rating.satisfaction(),
     );
     let shares = [
-        (
-            "Ro",
-            ' ',
-            rating.ro,
-            "what the line itself allows, noise included".to_owned(),
-        ),
+        ("Ro", ' ', rating.ro, "what the line itself allows, noise included".to_owned()),
         ("Is", '-', rating.is, "loudness, sidetone, quantizing".to_owned()),
         ("Id", '-', rating.id, echo),
         ("Ie,eff", '-', rating.ie_eff, loss),
@@ -158,23 +150,13 @@ fn text(args: &MosArgs, codec: &Codec, impairment: &Impairment, rating: &Rating)
     for (symbol, sign, value, meaning) in shares {
         let _ = writeln!(out, "  {symbol:<8}{sign} {value:>6.1}  {meaning}");
     }
-    let _ = write!(
-        out,
-        "\n  Model     ITU-T G.107, all else at its defaults\n  Values    {}\n",
-        codec.source
-    );
+    let _ = write!(out, "\n  Model     ITU-T G.107, all else at its defaults\n  Values    {}\n", codec.source);
     if args.no_plc && codec.without_plc.is_none() {
-        let _ = writeln!(
-            out,
-            "  Note      concealment is part of the {} decoder: --no-plc changes nothing",
-            codec.name
-        );
+        let _ =
+            writeln!(out, "  Note      concealment is part of the {} decoder: --no-plc changes nothing", codec.name);
     }
     if args.burst_ratio < 1.0 {
-        let _ = writeln!(
-            out,
-            "  Note      a burst ratio below 1 counts as 1: G.107 knows random and bursty loss only"
-        );
+        let _ = writeln!(out, "  Note      a burst ratio below 1 counts as 1: G.107 knows random and bursty loss only");
     }
     out
 }
@@ -185,17 +167,10 @@ fn headline(args: &MosArgs, codec: &Codec) -> String {
         (true, Some(_)) => " without loss concealment",
         _ => " with loss concealment",
     };
-    let bursts = if args.loss > 0.0 {
-        format!(" (burst ratio {})", args.burst_ratio)
-    } else {
-        String::new()
-    };
+    let bursts = if args.loss > 0.0 { format!(" (burst ratio {})", args.burst_ratio) } else { String::new() };
     let echo = if args.no_echo { "no echo" } else { "with echo" };
     let (percent, delay_ms) = (rounded(args.loss * 100.0), rounded(args.delay * 1000.0));
-    format!(
-        "{}{concealment}, {percent} % loss{bursts}, {delay_ms} ms one way, {echo}\n",
-        codec.name
-    )
+    format!("{}{concealment}, {percent} % loss{bursts}, {delay_ms} ms one way, {echo}\n", codec.name)
 }
 
 /// Three decimals at most, so that 0.07 * 100 is shown as 7.
@@ -208,11 +183,7 @@ fn parse_loss(text: &str) -> Result<f64, ArgError> {
 }
 
 fn parse_burst_ratio(text: &str) -> Result<f64, ArgError> {
-    parse(
-        text,
-        f64::MIN_POSITIVE..=MAX_BURST_RATIO,
-        "1 is random loss, more is bursty; above 0, at most 1000",
-    )
+    parse(text, f64::MIN_POSITIVE..=MAX_BURST_RATIO, "1 is random loss, more is bursty; above 0, at most 1000")
 }
 
 fn parse_delay(text: &str) -> Result<f64, ArgError> {
@@ -221,9 +192,5 @@ fn parse_delay(text: &str) -> Result<f64, ArgError> {
 
 fn parse(text: &str, range: std::ops::RangeInclusive<f64>, hint: &'static str) -> Result<f64, ArgError> {
     let value: f64 = text.trim().parse().map_err(|_| ArgError::NotANumber(hint))?;
-    if range.contains(&value) {
-        Ok(value)
-    } else {
-        Err(ArgError::OutOfRange(hint))
-    }
+    if range.contains(&value) { Ok(value) } else { Err(ArgError::OutOfRange(hint)) }
 }

@@ -185,10 +185,7 @@ impl Config {
                 let bad_byte = std::str::from_utf8(&bytes).err().map(|error| error.valid_up_to());
                 read::config(&text, &path.display().to_string(), bad_byte)
             }
-            Err(source) => Err(ConfigError::Unreadable {
-                path: path.to_owned(),
-                source,
-            }),
+            Err(source) => Err(ConfigError::Unreadable { path: path.to_owned(), source }),
         }
     }
 
@@ -202,10 +199,7 @@ fn read_file(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     File::open(path)?.take(MAX_FILE_SIZE + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > MAX_FILE_SIZE {
-        return Err(io::Error::new(
-            io::ErrorKind::FileTooLarge,
-            "larger than 1 MiB, so no configuration",
-        ));
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, "larger than 1 MiB, so no configuration"));
     }
     Ok(bytes)
 }
@@ -233,20 +227,8 @@ impl Default for Capture {
             interfaces: Vec::new(),
             filter: None,
             // RFC 3261 section 19.1.2: 5060 for UDP and TCP, 5061 for TLS.
-            sip_ports: vec![
-                PortRange {
-                    first: 5060,
-                    last: 5060,
-                },
-                PortRange {
-                    first: 5061,
-                    last: 5061,
-                },
-            ],
-            media_ports: vec![PortRange {
-                first: 1024,
-                last: 65535,
-            }],
+            sip_ports: vec![PortRange { first: 5060, last: 5060 }, PortRange { first: 5061, last: 5061 }],
+            media_ports: vec![PortRange { first: 1024, last: 65535 }],
             promiscuous: false,
             snap_length: 65535,
             ring_size: 16 << 20,
@@ -283,9 +265,6 @@ impl Default for Calls {
 
 impl Default for Quality {
     fn default() -> Self {
-        Quality {
-            assumed_delay: Duration::ZERO,
-            packet_loss_concealment: true,
-        }
+        Quality { assumed_delay: Duration::ZERO, packet_loss_concealment: true }
     }
 }

@@ -24,11 +24,7 @@ pub(super) fn interfaces(value: Value<'_>) -> Checked<Vec<String>> {
     match names.iter().find(|name| name.get_ref() == "any") {
         Some(any) if names.len() > 1 => {
             let message = "lists \"any\" beside other interfaces";
-            Err(vec![Fault::new(
-                any.span(),
-                message,
-                "write [\"any\"] alone, or only the names",
-            )])
+            Err(vec![Fault::new(any.span(), message, "write [\"any\"] alone, or only the names")])
         }
         _ => Ok(plain(names)),
     }
@@ -36,11 +32,7 @@ pub(super) fn interfaces(value: Value<'_>) -> Checked<Vec<String>> {
 
 /// One fault: an item of a list is something else.
 fn foreign<T>(value: &Value<'_>, what: &str, hint: impl Into<String>) -> Checked<T> {
-    fault(
-        value.span(),
-        format!("holds {}, which is no {what}", found(value.get_ref())),
-        hint,
-    )
+    fault(value.span(), format!("holds {}, which is no {what}", found(value.get_ref())), hint)
 }
 
 fn interface(value: Value<'_>) -> Checked<String> {
@@ -48,11 +40,7 @@ fn interface(value: Value<'_>) -> Checked<String> {
         Some(name) if !name.is_empty() && !name.chars().any(|c| c.is_whitespace() || c.is_control()) => {
             Ok(name.to_owned())
         }
-        _ => foreign(
-            &value,
-            "interface name",
-            "write each name alone, as in \"eth0\"; `ip link` lists them",
-        ),
+        _ => foreign(&value, "interface name", "write each name alone, as in \"eth0\"; `ip link` lists them"),
     }
 }
 
@@ -75,10 +63,7 @@ fn port_range(value: Value<'_>) -> Checked<PortRange> {
     let hint = "write a port from 1 to 65535, or a range as in \"10000-20000\"";
     let Some(typed) = value.get_ref().as_str() else {
         return match u16::deserialize(ValueDeserializer::from(value.clone())) {
-            Ok(port) if port > 0 => Ok(PortRange {
-                first: port,
-                last: port,
-            }),
+            Ok(port) if port > 0 => Ok(PortRange { first: port, last: port }),
             _ => foreign(&value, "port", hint),
         };
     };
@@ -106,11 +91,7 @@ pub(super) fn peer_networks(value: Value<'_>) -> Checked<Vec<Spanned<IpNet>>> {
     let whole = value.span();
     let networks = networks(value)?;
     if networks.is_empty() {
-        return fault(
-            whole,
-            "lists no network",
-            "write at least one, as in [\"192.0.2.0/24\"]",
-        );
+        return fault(whole, "lists no network", "write at least one, as in [\"192.0.2.0/24\"]");
     }
     Ok(networks)
 }
@@ -148,11 +129,7 @@ pub(super) fn listen_addresses(value: Value<'_>) -> Checked<Vec<SocketAddr>> {
         _ => vec![value],
     };
     if items.is_empty() {
-        return fault(
-            whole,
-            "lists no address",
-            "write at least one, as in [\"127.0.0.1:10060\"]",
-        );
+        return fault(whole, "lists no address", "write at least one, as in [\"127.0.0.1:10060\"]");
     }
     if items.len() > MAX_LISTENERS {
         return fault(
@@ -167,18 +144,10 @@ pub(super) fn listen_addresses(value: Value<'_>) -> Checked<Vec<SocketAddr>> {
         let earlier = &mut addresses.iter().take(index);
         if let Some(other) = earlier.find(|other| overlap(*other.get_ref(), *address.get_ref())) {
             let message = format!("lists {}, which overlaps {}", address.get_ref(), other.get_ref());
-            faults.push(Fault::new(
-                address.span(),
-                message,
-                "delete one of them: both cannot be had at once",
-            ));
+            faults.push(Fault::new(address.span(), message, "delete one of them: both cannot be had at once"));
         }
     }
-    if faults.is_empty() {
-        Ok(plain(addresses))
-    } else {
-        Err(faults)
-    }
+    if faults.is_empty() { Ok(plain(addresses)) } else { Err(faults) }
 }
 
 /// Whether the second bind would fail; port 0 is another free port each time.
@@ -199,10 +168,7 @@ fn listen_address(value: Value<'_>) -> Checked<SocketAddr> {
     if let Ok(address) = all.as_deref().unwrap_or(typed).parse() {
         return Ok(address);
     }
-    let hint = match (
-        typed.parse::<IpAddr>(),
-        typed.strip_prefix("localhost:").map(str::parse::<u16>),
-    ) {
+    let hint = match (typed.parse::<IpAddr>(), typed.strip_prefix("localhost:").map(str::parse::<u16>)) {
         (Ok(address), _) => format!("write \"{}\"", SocketAddr::new(address, 10060)),
         (_, Some(Ok(port))) => format!("write \"127.0.0.1:{port}\""),
         _ => example.to_owned(),
@@ -221,11 +187,7 @@ pub(super) fn peer_name(value: Value<'_>) -> Checked<String> {
     if (1..=MAX_NAME).contains(&name.len()) && name.chars().all(plain) {
         return Ok(name);
     }
-    let plainer: String = name
-        .to_lowercase()
-        .chars()
-        .map(|c| if plain(c) { c } else { '-' })
-        .collect();
+    let plainer: String = name.to_lowercase().chars().map(|c| if plain(c) { c } else { '-' }).collect();
     let hint = match plainer.len() {
         1..=MAX_NAME if plainer != "other" => format!("\"{plainer}\"?"),
         _ => "choose one such as \"carrier-a\"".to_owned(),

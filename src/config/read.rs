@@ -60,12 +60,10 @@ fn web(document: &mut Document<'_>) -> Web {
     let default = Web::default();
     document.section("web", |section| Web {
         listen_address: section.take("listen_address", default.listen_address, net::listen_addresses),
-        max_connections: section.take("max_connections", default.max_connections, |typed| {
-            value::count(typed, 1..=65_536)
-        }),
-        request_timeout: section.take("request_timeout", default.request_timeout, |typed| {
-            value::duration(typed, TENTH..=seconds(300))
-        }),
+        max_connections: section
+            .take("max_connections", default.max_connections, |typed| value::count(typed, 1..=65_536)),
+        request_timeout: section
+            .take("request_timeout", default.request_timeout, |typed| value::duration(typed, TENTH..=seconds(300))),
     })
 }
 
@@ -78,15 +76,10 @@ fn capture(document: &mut Document<'_>) -> Capture {
         media_ports: section.take("media_ports", default.media_ports, net::ports),
         promiscuous: section.take("promiscuous", default.promiscuous, value::boolean),
         // libpcap's own maximum is 262144 (MAXIMUM_SNAPLEN); 128 holds the headers down to RTP.
-        snap_length: section.take("snap_length", default.snap_length, |typed| {
-            value::bytes(typed, 128..=262_144)
-        }),
-        ring_size: section.take("ring_size", default.ring_size, |typed| {
-            value::bytes(typed, 1 << 20..=1 << 30)
-        }),
-        reopen_interval: section.take("reopen_interval", default.reopen_interval, |typed| {
-            value::duration(typed, TENTH..=HOUR)
-        }),
+        snap_length: section.take("snap_length", default.snap_length, |typed| value::bytes(typed, 128..=262_144)),
+        ring_size: section.take("ring_size", default.ring_size, |typed| value::bytes(typed, 1 << 20..=1 << 30)),
+        reopen_interval: section
+            .take("reopen_interval", default.reopen_interval, |typed| value::duration(typed, TENTH..=HOUR)),
     })
 }
 
@@ -94,12 +87,10 @@ fn media(document: &mut Document<'_>) -> Media {
     let default = Media::default();
     document.section("media", |section| {
         let media = Media {
-            interval: section.take("interval", default.interval, |typed| {
-                value::duration(typed, seconds(1)..=seconds(60))
-            }),
-            idle_timeout: section.take("idle_timeout", default.idle_timeout, |typed| {
-                value::duration(typed, seconds(1)..=HOUR)
-            }),
+            interval: section
+                .take("interval", default.interval, |typed| value::duration(typed, seconds(1)..=seconds(60))),
+            idle_timeout: section
+                .take("idle_timeout", default.idle_timeout, |typed| value::duration(typed, seconds(1)..=HOUR)),
             max_streams: section.take("max_streams", default.max_streams, entries),
             max_candidates: section.take("max_candidates", default.max_candidates, entries),
         };
@@ -120,12 +111,10 @@ fn calls(document: &mut Document<'_>) -> Calls {
             max_calls: section.take("max_calls", default.max_calls, entries),
             max_transactions: section.take("max_transactions", default.max_transactions, entries),
             max_registrations: section.take("max_registrations", default.max_registrations, entries),
-            setup_timeout: section.take("setup_timeout", default.setup_timeout, |typed| {
-                value::duration(typed, seconds(1)..=HOUR)
-            }),
-            ring_timeout: section.take("ring_timeout", default.ring_timeout, |typed| {
-                value::duration(typed, seconds(1)..=HOUR)
-            }),
+            setup_timeout: section
+                .take("setup_timeout", default.setup_timeout, |typed| value::duration(typed, seconds(1)..=HOUR)),
+            ring_timeout: section
+                .take("ring_timeout", default.ring_timeout, |typed| value::duration(typed, seconds(1)..=HOUR)),
             max_duration: section.take("max_duration", default.max_duration, |typed| {
                 value::duration(typed, seconds(1)..=30 * 24 * HOUR)
             }),
@@ -134,12 +123,7 @@ fn calls(document: &mut Document<'_>) -> Calls {
             calls.ring_timeout >= calls.setup_timeout,
             ["ring_timeout", "setup_timeout"],
             "is shorter than `calls.setup_timeout`: a ringing call would be given up before a silent one",
-            &at_least(
-                "ring_timeout",
-                default.ring_timeout,
-                "setup_timeout",
-                default.setup_timeout,
-            ),
+            &at_least("ring_timeout", default.ring_timeout, "setup_timeout", default.setup_timeout),
         );
         calls
     })
@@ -150,9 +134,7 @@ fn quality(document: &mut Document<'_>) -> Quality {
     // ITU-T G.107 table 2: the E-model holds for an absolute delay Ta of 0 to 500 ms.
     let delays = Duration::ZERO..=Duration::from_millis(500);
     document.section("quality", |section| Quality {
-        assumed_delay: section.take("assumed_delay", default.assumed_delay, |typed| {
-            value::duration(typed, delays)
-        }),
+        assumed_delay: section.take("assumed_delay", default.assumed_delay, |typed| value::duration(typed, delays)),
         packet_loss_concealment: section.take(
             "packet_loss_concealment",
             default.packet_loss_concealment,
@@ -163,9 +145,7 @@ fn quality(document: &mut Document<'_>) -> Quality {
 
 fn site(document: &mut Document<'_>) -> Site {
     let plain = |typed: Value<'_>| Ok(net::networks(typed)?.into_iter().map(Spanned::into_inner).collect());
-    document.section("site", |section| Site {
-        local_networks: section.take("local_networks", Vec::new(), plain),
-    })
+    document.section("site", |section| Site { local_networks: section.take("local_networks", Vec::new(), plain) })
 }
 
 fn peers(document: &mut Document<'_>) -> Vec<Peer> {
@@ -176,35 +156,22 @@ fn peers(document: &mut Document<'_>) -> Vec<Peer> {
         count += 1;
         if count == MAX_PEERS + 1 {
             let hint = "give networks with the same meaning one name";
-            section.complain(
-                section.place("name"),
-                format!("`peers` has more than {MAX_PEERS} sections"),
-                hint,
-            );
+            section.complain(section.place("name"), format!("`peers` has more than {MAX_PEERS} sections"), hint);
         }
         let name = section.take_required("name", "\"carrier-a\"", net::peer_name);
         if !name.is_empty() && !names.insert(name.clone()) {
             let message = format!("`peers.name` {name:?} is taken by a peer further up");
-            section.complain(
-                section.place("name"),
-                message,
-                "choose another name, or put all networks into one peer",
-            );
+            section.complain(section.place("name"), message, "choose another name, or put all networks into one peer");
         }
         let networks = section.take_required("networks", "[\"192.0.2.0/24\"]", net::peer_networks);
         for network in &networks {
             if let Some(owner) = owners.insert(*network.get_ref(), name.clone()) {
-                let message = format!(
-                    "`peers.networks` lists {}, which is in peer {owner:?} already",
-                    network.get_ref()
-                );
+                let message =
+                    format!("`peers.networks` lists {}, which is in peer {owner:?} already", network.get_ref());
                 section.complain(network.span(), message, "delete it from one of the two");
             }
         }
-        Peer {
-            name,
-            networks: networks.into_iter().map(Spanned::into_inner).collect(),
-        }
+        Peer { name, networks: networks.into_iter().map(Spanned::into_inner).collect() }
     })
 }
 

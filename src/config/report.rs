@@ -62,11 +62,7 @@ pub(super) struct Fault {
 
 impl Fault {
     pub fn new(span: Range<usize>, message: impl Into<String>, hint: impl Into<String>) -> Self {
-        Fault {
-            span,
-            message: message.into(),
-            hint: hint.into(),
-        }
+        Fault { span, message: message.into(), hint: hint.into() }
     }
 }
 
@@ -78,9 +74,7 @@ pub(super) struct Lines<'t> {
 
 impl<'t> Lines<'t> {
     pub fn new(text: &'t str) -> Self {
-        let starts = std::iter::once(0)
-            .chain(text.match_indices('\n').map(|(at, _)| at + 1))
-            .collect();
+        let starts = std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
         Lines { text, starts }
     }
 
@@ -92,10 +86,7 @@ impl<'t> Lines<'t> {
     /// The line at `index`, without its end.
     pub fn line(&self, index: usize) -> &'t str {
         let end = self.starts.get(index + 1).map_or(self.text.len(), |next| next - 1);
-        self.text
-            .get(self.start(index)..end)
-            .unwrap_or("")
-            .trim_end_matches('\r')
+        self.text.get(self.start(index)..end).unwrap_or("").trim_end_matches('\r')
     }
 
     fn start(&self, index: usize) -> usize {
@@ -109,14 +100,7 @@ impl<'t> Lines<'t> {
         let from = characters_to(fault.span.start);
         let to = characters_to(fault.span.end).max(from + 1);
         let (excerpt, caret) = excerpt(line, from..to);
-        Problem {
-            message: fault.message,
-            line: index + 1,
-            column: from + 1,
-            excerpt,
-            caret,
-            hint: fault.hint,
-        }
+        Problem { message: fault.message, line: index + 1, column: from + 1, excerpt, caret, hint: fault.hint }
     }
 }
 
@@ -134,11 +118,7 @@ fn excerpt(line: &str, mark: Range<usize>) -> (String, Range<usize>) {
     let skipped = mark.start.saturating_sub(EXCERPT_LEAD);
     let cut: String = line.chars().skip(skipped).take(EXCERPT_LENGTH).map(printable).collect();
     let front = if skipped > 0 { "..." } else { "" };
-    let back = if skipped + EXCERPT_LENGTH < line.chars().count() {
-        "..."
-    } else {
-        ""
-    };
+    let back = if skipped + EXCERPT_LENGTH < line.chars().count() { "..." } else { "" };
     let from = mark.start - skipped + front.len();
     let to = (mark.end - skipped).min(EXCERPT_LENGTH) + front.len();
     (format!("{front}{cut}{back}"), from..to.max(from + 1))
@@ -148,16 +128,8 @@ fn excerpt(line: &str, mark: Range<usize>) -> (String, Range<usize>) {
 pub(super) fn invalid(name: &str, lines: &Lines<'_>, mut faults: Vec<Fault>) -> ConfigError {
     faults.sort_by_key(|fault| fault.span.start);
     let total = faults.len();
-    let problems = faults
-        .into_iter()
-        .take(MAX_PROBLEMS)
-        .map(|fault| lines.problem(fault))
-        .collect();
-    ConfigError::Invalid {
-        name: name.to_owned(),
-        problems,
-        total,
-    }
+    let problems = faults.into_iter().take(MAX_PROBLEMS).map(|fault| lines.problem(fault)).collect();
+    ConfigError::Invalid { name: name.to_owned(), problems, total }
 }
 
 struct Report<'a> {

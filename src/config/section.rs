@@ -36,33 +36,19 @@ impl<'i> Document<'i> {
         let (root, errors) = DeTable::parse_recoverable(text);
         let syntax = Syntax::new(&lines, errors, bad_byte);
         let root = root.into_inner();
-        Document {
-            lines,
-            root,
-            syntax,
-            faults: Vec::new(),
-            known: BTreeMap::new(),
-            unknown: Vec::new(),
-        }
+        Document { lines, root, syntax, faults: Vec::new(), known: BTreeMap::new(), unknown: Vec::new() }
     }
 
     /// Reads the section `[name]`, which may be absent.
     pub fn section<T>(&mut self, name: &'static str, read: impl FnOnce(&mut Section<'_, 'i>) -> T) -> T {
         self.known.entry("").or_default().push(name);
-        let value = self
-            .root
-            .remove(name)
-            .unwrap_or_else(|| Spanned::new(0..0, DeValue::Table(DeTable::new())));
+        let value = self.root.remove(name).unwrap_or_else(|| Spanned::new(0..0, DeValue::Table(DeTable::new())));
         let span = value.span();
         let table = match value.into_inner() {
             DeValue::Table(table) => table,
             other => {
                 let message = format!("`{name}` must be one section, not {}", found(&other));
-                self.complain(
-                    span.clone(),
-                    message,
-                    format!("write [{name}] once, and its keys below"),
-                );
+                self.complain(span.clone(), message, format!("write [{name}] once, and its keys below"));
                 DeTable::new()
             }
         };
@@ -106,14 +92,7 @@ impl<'i> Document<'i> {
         table: DeTable<'i>,
         read: impl FnOnce(&mut Section<'_, 'i>) -> T,
     ) -> T {
-        let mut section = Section {
-            name,
-            span,
-            table,
-            keys: Vec::new(),
-            typed: BTreeMap::new(),
-            document: self,
-        };
+        let mut section = Section { name, span, table, keys: Vec::new(), typed: BTreeMap::new(), document: self };
         let read = read(&mut section);
         let Section { table, keys, .. } = section;
         self.unknown_keys(name, table);
@@ -159,10 +138,8 @@ impl<'i> Document<'i> {
 
     fn hint(&self, unknown: &Unknown) -> String {
         let known = self.known.get(unknown.section).map_or(&[][..], Vec::as_slice);
-        let home = self
-            .known
-            .iter()
-            .find(|(section, keys)| !section.is_empty() && keys.contains(&unknown.key.as_str()));
+        let home =
+            self.known.iter().find(|(section, keys)| !section.is_empty() && keys.contains(&unknown.key.as_str()));
         match (home, nearest(&unknown.key, known)) {
             (Some((section, _)), _) => format!("`{}` belongs in [{section}]", unknown.key),
             (None, Some(key)) => format!("did you mean `{key}`?"),
@@ -214,8 +191,7 @@ impl<'i> Section<'_, 'i> {
     ) -> T {
         if !self.table.contains_key(key) && self.document.is_whole() {
             let message = format!("`{}.{key}` is missing", self.name);
-            self.document
-                .complain(self.span.clone(), message, format!("add {key} = {example}"));
+            self.document.complain(self.span.clone(), message, format!("add {key} = {example}"));
         }
         self.take(key, T::default(), check)
     }
@@ -232,13 +208,10 @@ impl<'i> Section<'_, 'i> {
 
     /// Records that two valid values do not fit together, unless `fits`.
     pub fn require(&mut self, fits: bool, keys: [&'static str; 2], message: &str, hint: &str) {
-        let valid = keys
-            .iter()
-            .all(|key| self.typed.get(key).is_none_or(|(_, valid)| *valid));
+        let valid = keys.iter().all(|key| self.typed.get(key).is_none_or(|(_, valid)| *valid));
         let typed = keys.iter().find_map(|key| self.typed.get(key));
         if let (false, true, true, Some((span, _))) = (fits, valid, self.document.is_whole(), typed) {
-            self.document
-                .complain(span.clone(), format!("`{}.{}` {message}", self.name, keys[0]), hint);
+            self.document.complain(span.clone(), format!("`{}.{}` {message}", self.name, keys[0]), hint);
         }
     }
 }

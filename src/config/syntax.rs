@@ -31,15 +31,9 @@ impl Syntax {
         let mut broken_lines = BTreeSet::new();
         faults.retain(|fault| fault.span.start <= swallowed_from && broken_lines.insert(lines.index(fault.span.start)));
         let is_header = |line: usize| lines.line(line).trim_start().starts_with('[');
-        let broken_header = faults
-            .iter()
-            .any(|fault| fault.span.start < swallowed_from && is_header(lines.index(fault.span.start)));
-        Syntax {
-            faults,
-            broken_lines,
-            swallowed_from,
-            broken_header,
-        }
+        let broken_header =
+            faults.iter().any(|fault| fault.span.start < swallowed_from && is_header(lines.index(fault.span.start)));
+        Syntax { faults, broken_lines, swallowed_from, broken_header }
     }
 
     /// Whether there is nothing to say.
@@ -71,19 +65,14 @@ fn fault(text: &str, error: toml::de::Error) -> Fault {
     let span: Range<usize> = error.span().unwrap_or(text.len()..text.len());
     let hint = hint(error.message(), text.get(span.clone()).unwrap_or(""));
     // The parser's own words for "there should be something else", which tell an operator nothing.
-    let message = error
-        .message()
-        .trim_end_matches(", expected nothing")
-        .trim_end_matches(", expected literal string");
+    let message = error.message().trim_end_matches(", expected nothing").trim_end_matches(", expected literal string");
     Fault::new(span, message, hint)
 }
 
 /// What to do about the parser's `message` on the text `wrong`.
 fn hint(message: &str, wrong: &str) -> String {
     let about = |start: &str| message.starts_with(start);
-    let number = [
-        "float", "integer", "number", "mantissa", "fraction", "exponent", "date", "time",
-    ];
+    let number = ["float", "integer", "number", "mantissa", "fraction", "exponent", "date", "time"];
     let hint = if wrong.is_empty() && about("string values") {
         "write a value behind the ="
     } else if about("string values must be quoted") || about("invalid boolean") {
@@ -112,10 +101,7 @@ fn hint(message: &str, wrong: &str) -> String {
         "write \\\\ for a backslash, or put the string in 'single quotes'"
     } else if about("extra") || about("unexpected leading zero") || about("redundant") {
         "delete it"
-    } else if number
-        .iter()
-        .any(|kind| message.starts_with(&format!("invalid {kind}")))
-    {
+    } else if number.iter().any(|kind| message.starts_with(&format!("invalid {kind}"))) {
         "put text in quotes: \"...\"; write numbers with digits only"
     } else {
         "TOML is key = value, strings in \"quotes\", lists in [brackets], sections under [name]"

@@ -55,11 +55,7 @@ pub(super) fn found(value: &DeValue<'_>) -> String {
 
 /// One fault: something else was expected.
 pub(super) fn mismatch<T>(value: &Value<'_>, expected: &str, hint: impl Into<String>) -> Checked<T> {
-    fault(
-        value.span(),
-        format!("must be {expected}, not {}", found(value.get_ref())),
-        hint,
-    )
+    fault(value.span(), format!("must be {expected}, not {}", found(value.get_ref())), hint)
 }
 
 /// Deserialises with serde; its error names Rust's types, so `expected` and `hint` say it in an operator's words.
@@ -165,10 +161,7 @@ pub(super) fn duration(value: Value<'_>, valid: RangeInclusive<Duration>) -> Che
 
 /// The hint for a duration that was typed as a bare number, or as nothing that can be understood.
 fn in_seconds(typed: &str) -> String {
-    let seconds = typed
-        .parse()
-        .ok()
-        .and_then(|number| Duration::try_from_secs_f64(number).ok());
+    let seconds = typed.parse().ok().and_then(|number| Duration::try_from_secs_f64(number).ok());
     match seconds {
         Some(time) => format!("write \"{}\"", format_duration(time)),
         None => "write a number and its unit, as in \"500ms\", \"5s\" or \"1m 30s\"".to_owned(),
@@ -183,11 +176,9 @@ pub(super) fn bytes(value: Value<'_>, valid: RangeInclusive<u32>) -> Checked<u32
         _ => None,
     };
     match size {
-        None => mismatch(
-            &value,
-            "a size in bytes",
-            "write a number, or one with a unit, as in \"512KiB\" or \"16MiB\"",
-        ),
+        None => {
+            mismatch(&value, "a size in bytes", "write a number, or one with a unit, as in \"512KiB\" or \"16MiB\"")
+        }
         Some(size) => match u32::try_from(size) {
             Ok(size) if valid.contains(&size) => Ok(size),
             _ => {
@@ -195,11 +186,7 @@ pub(super) fn bytes(value: Value<'_>, valid: RangeInclusive<u32>) -> Checked<u32
                 let nearest = size.clamp(u64::from(first), u64::from(last));
                 let hint = format!("the nearest is \"{}\"", format_bytes(nearest));
                 let (first, last) = (format_bytes(first.into()), format_bytes(last.into()));
-                fault(
-                    value.span(),
-                    format!("must be from {first} to {last}, not {}", format_bytes(size)),
-                    hint,
-                )
+                fault(value.span(), format!("must be from {first} to {last}, not {}", format_bytes(size)), hint)
             }
         },
     }
@@ -216,9 +203,7 @@ fn parse_bytes(typed: &str) -> Option<u64> {
 }
 
 fn format_bytes(bytes: u64) -> String {
-    let unit = UNITS
-        .iter()
-        .find(|(_, size)| bytes >= *size && bytes.is_multiple_of(*size));
+    let unit = UNITS.iter().find(|(_, size)| bytes >= *size && bytes.is_multiple_of(*size));
     unit.map_or_else(|| format!("{bytes}B"), |(name, size)| format!("{}{name}", bytes / size))
 }
 
@@ -255,11 +240,7 @@ pub(super) fn distinct<T: Ord + ToString>(items: Vec<Spanned<T>>) -> Checked<Vec
     let twice = items.iter().filter(|item| !seen.insert(item.get_ref()));
     let faults: Vec<Fault> = twice
         .map(|item| {
-            Fault::new(
-                item.span(),
-                format!("lists {} twice", item.get_ref().to_string()),
-                "delete one of them",
-            )
+            Fault::new(item.span(), format!("lists {} twice", item.get_ref().to_string()), "delete one of them")
         })
         .collect();
     if faults.is_empty() { Ok(items) } else { Err(faults) }

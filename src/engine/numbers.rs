@@ -34,12 +34,8 @@ static UP: Family = Family::gauge(
     LABELS,
     "1 while the interface is being captured, 0 while it is missing or may not be opened; it is tried again.",
 );
-static REOPENS: Family = Family::counter(
-    "capture_reopens_total",
-    "",
-    LABELS,
-    "How often an interface that had gone was captured again.",
-);
+static REOPENS: Family =
+    Family::counter("capture_reopens_total", "", LABELS, "How often an interface that had gone was captured again.");
 static TRACKED: Family =
     Family::gauge("sidetone_tracked_entries", "", &["table"], "Entries in each table of the packet path.");
 static EVICTED: Family = Family::counter(

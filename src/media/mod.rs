@@ -146,7 +146,7 @@ impl Media {
     fn start(&mut self, key: Key, packets: &[(Timestamp, Packet)]) {
         let Some(((now, first), rest)) = packets.split_first() else { return };
         if self.streams.is_full()
-            && let Some(at) = self.streams.to_evict()
+            && let Some(at) = self.streams.pick_for_eviction()
         {
             self.evicted_streams += 1;
             self.end(at);
@@ -260,9 +260,8 @@ impl Media {
     fn end_leftovers(&mut self, call: u64, at: Endpoint) {
         let Some(there) = self.bindings.endpoint(at).filter(|there| there.call != call) else { return };
         let Some(previous) = self.bindings.call(there.call).filter(|previous| previous.ended.is_some()) else { return };
-        let of_endpoint = |stream: &u32| {
-            self.streams.get(*stream).is_some_and(|s| s.key.destination() == at || s.key.source() == at)
-        };
+        let of_endpoint =
+            |stream: &u32| self.streams.get(*stream).is_some_and(|s| s.key.destination() == at || s.key.source() == at);
         for stream in previous.streams.iter().copied().filter(of_endpoint).collect::<Vec<_>>() {
             self.end(stream);
         }

@@ -22,8 +22,7 @@ const BURST_BOUNDS: &[f64] = &[1.0, 2.0, 3.0, 4.0, 5.0, 7.0, 10.0, 15.0, 25.0, 5
 
 const LABELS: &[&str] = &["codec", "direction", "peer"];
 
-static STREAMS_ACTIVE: Family =
-    Family::gauge("rtp_streams_active", "", LABELS, "RTP streams that are running now.");
+static STREAMS_ACTIVE: Family = Family::gauge("rtp_streams_active", "", LABELS, "RTP streams that are running now.");
 static STREAMS_STARTED: Family =
     Family::counter("rtp_streams_started_total", "", LABELS, "RTP streams seen, one a source, destination and SSRC.");
 static PACKETS: Family =

@@ -6,7 +6,7 @@ use crate::time::Timestamp;
 
 use super::Settings;
 use super::sequence::Runs;
-use super::stream::{Key, Stream};
+use super::stream::{Jitter, Key, Stream};
 
 /// Numbers of a stream from its first to its last packet.
 #[derive(Clone, Debug)]
@@ -24,8 +24,8 @@ pub struct StreamReport {
     pub lost: u64,
     pub duplicates: u64,
     pub reordered: u64,
-    /// Last, mean and maximum of the running estimate, seconds; `None` while the clock is unknown.
-    pub jitter: Option<(f64, f64, f64)>,
+    /// `None` while the clock is unknown.
+    pub jitter: Option<Jitter>,
     /// Mean and maximum time between arrivals, seconds.
     pub gaps: Option<(f64, f64)>,
     pub loss_ratio: f64,
@@ -67,7 +67,6 @@ impl StreamReport {
 /// The E-model's verdict under the configured assumptions; `None` for a codec without a model.
 pub(super) fn rating(codec: CodecId, settings: &Settings, loss_ratio: f64, burst_ratio: f64) -> Option<Rating> {
     let impairment = codec.impairment(settings.packet_loss_concealment)?;
-    let conditions =
-        Conditions { loss_ratio, burst_ratio, delay_seconds: settings.assumed_delay_seconds, echo: true };
+    let conditions = Conditions { loss_ratio, burst_ratio, delay_seconds: settings.assumed_delay_seconds, echo: true };
     Some(rate(impairment, &conditions))
 }

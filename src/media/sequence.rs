@@ -147,8 +147,7 @@ impl Sequence {
             self.base = extended;
             self.unsettled = self.unsettled.min(block);
         }
-        let word =
-            if block == self.highest >> 6 { &mut self.block } else { &mut self.ring[block as usize % RING] };
+        let word = if block == self.highest >> 6 { &mut self.block } else { &mut self.ring[block as usize % RING] };
         if *word & bit != 0 {
             return Some(Arrival::Duplicate);
         }
@@ -252,8 +251,7 @@ mod tests {
         let mut numbers = numbers.into_iter();
         let mut sequence = Sequence::new(numbers.next().unwrap());
         let (mut settled, mut bursts) = (Settled::default(), Vec::new());
-        let arrivals =
-            numbers.map(|n| sequence.arrive(n, true, &mut settled, &mut |run| bursts.push(run))).collect();
+        let arrivals = numbers.map(|n| sequence.arrive(n, true, &mut settled, &mut |run| bursts.push(run))).collect();
         sequence.close(&mut settled, &mut |run| bursts.push(run));
         (sequence, arrivals, settled, bursts)
     }

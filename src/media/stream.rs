@@ -95,6 +95,14 @@ pub struct Interval {
     pub gap_seconds: f64,
 }
 
+/// Interarrival jitter over a stream's life (RFC 3550 A.8), seconds.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Jitter {
+    pub last: f64,
+    pub mean: Option<f64>,
+    pub max: f64,
+}
+
 impl Stream {
     /// A stream that begins with this packet.
     pub fn new(key: Key, now: Timestamp, packet: &Packet, interval_end: Timestamp) -> Stream {
@@ -185,10 +193,14 @@ impl Stream {
         (self.clock_rate != 0).then(|| ticks / f64::from(self.clock_rate))
     }
 
-    /// The running estimate, its mean over packets 2 to n, its maximum; in seconds.
-    pub fn jitter(&self) -> Option<(f64, f64, f64)> {
-        let mean = self.jitter_sum / self.jitter_count.max(1) as f64;
-        Some((self.ticks_to_seconds(self.jitter)?, self.ticks_to_seconds(mean)?, self.ticks_to_seconds(self.jitter_max)?))
+    /// The running estimate, its mean over packets 2 to n (of a single packet there is none), its maximum; in seconds.
+    pub fn jitter(&self) -> Option<Jitter> {
+        let mean = (self.jitter_count > 0).then(|| self.jitter_sum / self.jitter_count as f64);
+        Some(Jitter {
+            last: self.ticks_to_seconds(self.jitter)?,
+            mean: mean.and_then(|mean| self.ticks_to_seconds(mean)),
+            max: self.ticks_to_seconds(self.jitter_max)?,
+        })
     }
 
     /// Mean and longest time between arrivals, seconds; `None` for a single packet.

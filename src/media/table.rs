@@ -88,7 +88,7 @@ impl Table {
     }
 
     /// The longest idle of the next few entries.
-    pub fn to_evict(&mut self) -> Option<u32> {
+    pub fn pick_for_eviction(&mut self) -> Option<u32> {
         let mut oldest: Option<(u32, &Stream)> = None;
         let mut seen = 0;
         for _ in 0..self.slots.len() {

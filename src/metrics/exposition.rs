@@ -82,21 +82,14 @@ impl<'a> Head<'a> {
     fn flush(&mut self, out: &mut String) {
         let kind = self.kind.unwrap_or(Type::Untyped);
         if let Some(help) = self.help.take() {
-            push_all(
-                out,
-                &["# HELP ", self.name, kind.suffix(), " ", &unescape_quotes(help), "\n"],
-            );
+            push_all(out, &["# HELP ", self.name, kind.suffix(), " ", &unescape_quotes(help), "\n"]);
         }
     }
 
     fn of(&mut self, out: &mut String, name: &'a str) -> &mut Self {
         if self.name != name {
             self.flush(out);
-            *self = Head {
-                name,
-                help: None,
-                kind: None,
-            };
+            *self = Head { name, help: None, kind: None };
         }
         self
     }
@@ -155,11 +148,7 @@ fn split_labels(line: &str, name_end: usize) -> Option<(&str, &str)> {
         return Some(line.split_at(name_end));
     }
     // Without an exemplar the last brace closes the labels, whatever stands in the label values.
-    let end = if line.contains('#') {
-        closing_brace(line, name_end)?
-    } else {
-        line.rfind('}')?
-    };
+    let end = if line.contains('#') { closing_brace(line, name_end)? } else { line.rfind('}')? };
     line.split_at_checked(end + 1)
 }
 
@@ -285,11 +274,8 @@ sidetone_build_info{version="0.1.0"} 1
 
     #[test]
     fn promtool_finds_nothing_to_say() {
-        let run = Command::new("promtool")
-            .args(["check", "metrics"])
-            .stdin(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn();
+        let run =
+            Command::new("promtool").args(["check", "metrics"]).stdin(Stdio::piped()).stderr(Stdio::piped()).spawn();
         let Ok(mut child) = run else {
             println!("SKIPPED: promtool is not installed");
             return;
@@ -299,11 +285,7 @@ sidetone_build_info{version="0.1.0"} 1
         stdin.write_all(text.as_bytes()).expect("promtool reads");
         drop(stdin);
         let output = child.wait_with_output().expect("promtool ends");
-        assert!(
-            output.status.success(),
-            "{}\n{text}",
-            String::from_utf8_lossy(&output.stderr)
-        );
+        assert!(output.status.success(), "{}\n{text}", String::from_utf8_lossy(&output.stderr));
     }
 
     proptest! {

@@ -47,12 +47,7 @@ enum Refusal {
 }
 
 impl Refusal {
-    const ALL: [Refusal; 4] = [
-        Self::InvalidName,
-        Self::InvalidLabel,
-        Self::KindConflict,
-        Self::SeriesLimit,
-    ];
+    const ALL: [Refusal; 4] = [Self::InvalidName, Self::InvalidLabel, Self::KindConflict, Self::SeriesLimit];
 
     fn as_str(self) -> &'static str {
         match self {
@@ -84,14 +79,9 @@ struct Described {
 impl Facade {
     /// A facade that knows the help of `families`, and the bucket bounds of the histograms named in `bounds`.
     pub fn new(families: &[Family], bounds: &[(&'static str, &'static [f64])]) -> Facade {
-        let storage = BucketStorage {
-            bounds: bounds.iter().copied().collect(),
-        };
-        let facade = Facade {
-            registry: Registry::new(storage),
-            families: Mutex::default(),
-            refused: Default::default(),
-        };
+        let storage = BucketStorage { bounds: bounds.iter().copied().collect() };
+        let facade =
+            Facade { registry: Registry::new(storage), families: Mutex::default(), refused: Default::default() };
         for family in families {
             facade.describe(family.name, family.kind, family.help);
         }
@@ -123,8 +113,7 @@ impl Facade {
 
     fn help(&self, name: &str) -> String {
         let help = self.families().get(name).map(|family| family.help.clone());
-        help.filter(|help| !help.is_empty())
-            .unwrap_or_else(|| NO_HELP.to_owned())
+        help.filter(|help| !help.is_empty()).unwrap_or_else(|| NO_HELP.to_owned())
     }
 
     /// Lets a series in that has never been seen, or counts why not.
@@ -170,29 +159,19 @@ impl Facade {
         let mut families: BTreeMap<String, BTreeMap<Labels, Value>> = BTreeMap::new();
         let mut add = |key: &Key, kind, value: Value| {
             let family = families.entry(base_name(key.name(), kind).to_owned()).or_default();
-            family
-                .entry(sorted_labels(key))
-                .and_modify(|seen| seen.merge(&value))
-                .or_insert(value);
+            family.entry(sorted_labels(key)).and_modify(|seen| seen.merge(&value)).or_insert(value);
         };
         self.registry.visit_counters(|key, counter| {
             add(key, Kind::Counter, Value::Counter(counter.load(Ordering::Relaxed)));
         });
         self.registry.visit_gauges(|key, gauge| {
-            add(
-                key,
-                Kind::Gauge,
-                Value::Gauge(f64::from_bits(gauge.load(Ordering::Relaxed))),
-            );
+            add(key, Kind::Gauge, Value::Gauge(f64::from_bits(gauge.load(Ordering::Relaxed))));
         });
         self.registry.visit_histograms(|key, histogram| {
             let (sum, buckets) = histogram.snapshot();
             add(key, Kind::Histogram, Value::Histogram { sum, buckets });
         });
-        families
-            .into_iter()
-            .map(|(name, series)| (name, series.into_iter().collect()))
-            .collect()
+        families.into_iter().map(|(name, series)| (name, series.into_iter().collect())).collect()
     }
 }
 
@@ -213,10 +192,7 @@ impl Value {
             (Value::Gauge(a), Value::Gauge(b)) => *a = *b,
             (Value::Histogram { sum: a, buckets }, Value::Histogram { sum: b, buckets: more }) => {
                 *a += b;
-                buckets
-                    .iter_mut()
-                    .zip(more)
-                    .for_each(|(mine, theirs)| mine.1 += theirs.1);
+                buckets.iter_mut().zip(more).for_each(|(mine, theirs)| mine.1 += theirs.1);
             }
             _ => {} // one name has one kind: `check` sees to it
         }
@@ -316,8 +292,7 @@ fn base_name(name: &str, kind: Kind) -> &str {
 
 /// `[a-zA-Z_:][a-zA-Z0-9_:]*` (Prometheus data model).
 fn is_valid_name(name: &str) -> bool {
-    name.bytes()
-        .all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b':')
+    name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b':')
         && name.bytes().next().is_some_and(|first| !first.is_ascii_digit())
 }
 
@@ -328,10 +303,7 @@ fn is_valid_label(name: &str, kind: Kind) -> bool {
 }
 
 fn sorted_labels(key: &Key) -> Labels {
-    let mut labels: Labels = key
-        .labels()
-        .map(|label| (label.key().to_owned(), label.value().to_owned()))
-        .collect();
+    let mut labels: Labels = key.labels().map(|label| (label.key().to_owned(), label.value().to_owned())).collect();
     labels.sort_unstable();
     labels
 }

@@ -3,7 +3,7 @@
 use std::fmt::Error;
 
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet};
+use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::{Registry, Unit};
 
@@ -28,11 +28,7 @@ impl Collector for Workers {
     }
 }
 
-fn encode_family(
-    encoder: &mut DescriptorEncoder,
-    family: &Family,
-    series: &[(Labels, Value)],
-) -> Result<(), Error> {
+fn encode_family(encoder: &mut DescriptorEncoder, family: &Family, series: &[(Labels, Value)]) -> Result<(), Error> {
     let metric_type = match family.kind {
         Kind::Counter => MetricType::Counter,
         Kind::Gauge => MetricType::Gauge,
@@ -47,19 +43,28 @@ fn encode_family(
     let mut metric = encoder.encode_descriptor(name, family.help, unit.as_ref(), metric_type)?;
     for (labels, value) in series {
         let labels: Vec<(&str, &str)> = family.labels.iter().copied().zip(labels.iter().map(AsRef::as_ref)).collect();
-        let mut one = metric.encode_family(&labels)?;
-        match value {
-            Value::Counter(count) => one.encode_counter::<NoLabelSet, _, u64>(count, None)?,
-            Value::CounterFloat(sum) => one.encode_counter::<NoLabelSet, _, f64>(sum, None)?,
-            Value::Gauge(_) if family.kind == Kind::Info => one.encode_info(&[("", ""); 0])?,
-            Value::Gauge(level) => one.encode_gauge(level)?,
-            Value::Histogram(histogram) => {
-                let buckets: Vec<(f64, u64)> = histogram.buckets().collect();
-                one.encode_histogram::<NoLabelSet>(histogram.sum(), histogram.count(), &buckets, None)?;
-            }
+        if family.kind == Kind::Info {
+            metric.encode_info(&labels)?;
+        } else if labels.is_empty() {
+            // An empty label set would be written as `{}`.
+            encode_value(&mut metric, value)?;
+        } else {
+            encode_value(&mut metric.encode_family(&labels)?, value)?;
         }
     }
     Ok(())
+}
+
+fn encode_value(encoder: &mut MetricEncoder, value: &Value) -> Result<(), Error> {
+    match value {
+        Value::Counter(count) => encoder.encode_counter::<NoLabelSet, _, u64>(count, None),
+        Value::CounterFloat(sum) => encoder.encode_counter::<NoLabelSet, _, f64>(sum, None),
+        Value::Gauge(level) => encoder.encode_gauge(level),
+        Value::Histogram(histogram) => {
+            let buckets: Vec<(f64, u64)> = histogram.buckets().collect();
+            encoder.encode_histogram::<NoLabelSet>(histogram.sum(), histogram.count(), &buckets, None)
+        }
+    }
 }
 
 /// OpenMetrics 1.0 text of the collectors, `# EOF` included.

@@ -11,35 +11,14 @@ use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System};
 use super::{Family, Kind};
 
 const fn family(name: &'static str, kind: Kind, unit: &'static str, help: &'static str) -> Family {
-    Family {
-        name,
-        kind,
-        unit,
-        labels: &[],
-        help,
-    }
+    Family { name, kind, unit, labels: &[], help }
 }
 
 /// In the order of exposition.
 pub const FAMILIES: &[Family] = &[
-    family(
-        "process_cpu_seconds_total",
-        Kind::Counter,
-        "seconds",
-        "Total user and system CPU time spent in seconds.",
-    ),
-    family(
-        "process_resident_memory_bytes",
-        Kind::Gauge,
-        "bytes",
-        "Resident memory size in bytes.",
-    ),
-    family(
-        "process_virtual_memory_bytes",
-        Kind::Gauge,
-        "bytes",
-        "Virtual memory size in bytes.",
-    ),
+    family("process_cpu_seconds_total", Kind::Counter, "seconds", "Total user and system CPU time spent in seconds."),
+    family("process_resident_memory_bytes", Kind::Gauge, "bytes", "Resident memory size in bytes."),
+    family("process_virtual_memory_bytes", Kind::Gauge, "bytes", "Virtual memory size in bytes."),
     family(
         "process_start_time_seconds",
         Kind::Gauge,
@@ -47,18 +26,8 @@ pub const FAMILIES: &[Family] = &[
         "Start time of the process since unix epoch in seconds.",
     ),
     family("process_open_fds", Kind::Gauge, "", "Number of open file descriptors."),
-    family(
-        "process_max_fds",
-        Kind::Gauge,
-        "",
-        "Maximum number of open file descriptors.",
-    ),
-    family(
-        "process_threads",
-        Kind::Gauge,
-        "",
-        "Number of OS threads in the process.",
-    ),
+    family("process_max_fds", Kind::Gauge, "", "Maximum number of open file descriptors."),
+    family("process_threads", Kind::Gauge, "", "Number of OS threads in the process."),
 ];
 
 /// Reads the agent's own process at each scrape. A value that the system does not tell is left out.
@@ -72,10 +41,7 @@ impl ProcessCollector {
     /// A collector for this process; reads nothing yet.
     pub fn new() -> Result<ProcessCollector, sysinfo::Error> {
         let pid = Pid::from_u32(std::process::id());
-        Ok(ProcessCollector {
-            pid,
-            system: Mutex::new(System::new()?),
-        })
+        Ok(ProcessCollector { pid, system: Mutex::new(System::new()?) })
     }
 
     /// The values in the order of [`FAMILIES`].
@@ -99,12 +65,7 @@ impl ProcessCollector {
 /// proc_pid_status(5), "Threads": sysinfo lists threads by walking a directory, this is one read.
 fn threads() -> Option<f64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    status
-        .lines()
-        .find_map(|line| line.strip_prefix("Threads:"))?
-        .trim()
-        .parse()
-        .ok()
+    status.lines().find_map(|line| line.strip_prefix("Threads:"))?.trim().parse().ok()
 }
 
 impl Collector for ProcessCollector {
@@ -117,9 +78,7 @@ impl Collector for ProcessCollector {
                     .encode_descriptor(name, family.help, None, MetricType::Counter)?
                     .encode_counter::<NoLabelSet, f64, f64>(&value, None)?;
             } else {
-                encoder
-                    .encode_descriptor(name, family.help, None, MetricType::Gauge)?
-                    .encode_gauge(&value)?;
+                encoder.encode_descriptor(name, family.help, None, MetricType::Gauge)?.encode_gauge(&value)?;
             }
         }
         Ok(())
@@ -137,18 +96,12 @@ mod tests {
     fn every_family_is_there_and_plausible() {
         let collector = ProcessCollector::new().expect("sysinfo works here");
         let before = collector.read();
-        let _held: Vec<_> = (0..10)
-            .map(|_| std::fs::File::open("/proc/self/stat").expect("procfs"))
-            .collect();
+        let _held: Vec<_> = (0..10).map(|_| std::fs::File::open("/proc/self/stat").expect("procfs")).collect();
         let threads: Vec<_> = (0..3).map(|_| std::thread::spawn(std::thread::park)).collect();
         let after = collector.read();
         for (family, value) in FAMILIES.iter().zip(after) {
             let at_least = if family.kind == Kind::Counter { 0.0 } else { 1.0 };
-            assert!(
-                value.is_some_and(|v| v >= at_least && v.is_finite()),
-                "{}: {value:?}",
-                family.name
-            );
+            assert!(value.is_some_and(|v| v >= at_least && v.is_finite()), "{}: {value:?}", family.name);
         }
         let grown = |i: usize| after[i].zip(before[i]).map(|(a, b)| a - b);
         assert!(grown(4).is_some_and(|n| n >= 10.0), "open files {before:?} {after:?}");

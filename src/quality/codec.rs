@@ -55,10 +55,7 @@ impl CodecId {
     /// The id of an encoding name as it stands in SDP (`a=rtpmap`), in any case; [`Self::OTHER`] if not in the list.
     pub fn from_encoding(encoding: &[u8]) -> CodecId {
         let same = |name: &&str| name.as_bytes().eq_ignore_ascii_case(encoding);
-        let row = TABLE
-            .iter()
-            .skip(2)
-            .position(|c| same(&c.name) || c.aliases.iter().any(same));
+        let row = TABLE.iter().skip(2).position(|c| same(&c.name) || c.aliases.iter().any(same));
         row.and_then(|i| u8::try_from(i + 2).ok()).map_or(Self::OTHER, CodecId)
     }
 
@@ -161,16 +158,7 @@ const G729_SOURCE: &str = "ITU-T G.113 App. I: Ie 10 (G.729, no VAD), Bpl 19.0 (
 /// A row without a model.
 const fn known(name: &'static str, aliases: &'static [&'static str], clock: u32, media: MediaKind) -> Codec {
     let clock_rate_hz = if clock == FROM_SDP { None } else { Some(clock) };
-    Codec {
-        name,
-        aliases,
-        clock_rate_hz,
-        media,
-        frame_seconds: None,
-        impairment: None,
-        without_plc: None,
-        source: "",
-    }
+    Codec { name, aliases, clock_rate_hz, media, frame_seconds: None, impairment: None, without_plc: None, source: "" }
 }
 
 /// The encoding has no fixed clock: only `a=rtpmap` tells.
@@ -182,18 +170,8 @@ use MediaKind::{Audio, ComfortNoise, Event, Other, Video};
 static TABLE: [Codec; 73] = [
     known("unknown", &[], FROM_SDP, Other),
     known("other", &[], FROM_SDP, Other),
-    Codec {
-        impairment: G711,
-        without_plc: G711_BARE,
-        source: G711_SOURCE,
-        ..known("pcmu", &["G711U"], 8_000, Audio)
-    },
-    Codec {
-        impairment: G711,
-        without_plc: G711_BARE,
-        source: G711_SOURCE,
-        ..known("pcma", &["G711A"], 8_000, Audio)
-    },
+    Codec { impairment: G711, without_plc: G711_BARE, source: G711_SOURCE, ..known("pcmu", &["G711U"], 8_000, Audio) },
+    Codec { impairment: G711, without_plc: G711_BARE, source: G711_SOURCE, ..known("pcma", &["G711A"], 8_000, Audio) },
     Codec {
         frame_seconds: Some(0.010),
         impairment: G729,
@@ -250,19 +228,10 @@ static TABLE: [Codec; 73] = [
     known("g729d", &[], 8_000, Audio),
     known("g729e", &[], 8_000, Audio),
     known("opus", &[], 48_000, Audio), // RFC 7587: always 48 kHz
-    Codec {
-        frame_seconds: Some(0.020),
-        ..known("amr", &["AMR-NB"], 8_000, Audio)
-    }, // RFC 4867
-    Codec {
-        frame_seconds: Some(0.020),
-        ..known("amr-wb", &[], 16_000, Audio)
-    }, // RFC 4867
+    Codec { frame_seconds: Some(0.020), ..known("amr", &["AMR-NB"], 8_000, Audio) }, // RFC 4867
+    Codec { frame_seconds: Some(0.020), ..known("amr-wb", &[], 16_000, Audio) }, // RFC 4867
     known("amr-wb+", &[], 72_000, Audio), // RFC 4352
-    Codec {
-        frame_seconds: Some(0.020),
-        ..known("evs", &[], 16_000, Audio)
-    }, // 3GPP TS 26.445 A.3
+    Codec { frame_seconds: Some(0.020), ..known("evs", &[], 16_000, Audio) }, // 3GPP TS 26.445 A.3
     known("ilbc", &[], 8_000, Audio),  // RFC 3952: frames of 20 or 30 ms
     known("speex", &[], FROM_SDP, Audio), // RFC 5574: 8, 16 or 32 kHz
     known("isac", &[], FROM_SDP, Audio),

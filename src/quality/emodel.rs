@@ -46,12 +46,7 @@ pub struct Conditions {
 
 impl Conditions {
     /// No loss, no delay.
-    pub const PERFECT: Conditions = Conditions {
-        loss_ratio: 0.0,
-        burst_ratio: 1.0,
-        delay_seconds: 0.0,
-        echo: false,
-    };
+    pub const PERFECT: Conditions = Conditions { loss_ratio: 0.0, burst_ratio: 1.0, delay_seconds: 0.0, echo: false };
 }
 
 /// R, MOS, and what each part of equation 7-1 took.
@@ -192,18 +187,7 @@ impl Parameters {
         let id = idte + idle + idd; // 7-18
         let ie_eff = self.ie_eff();
         let r_factor = (ro - is - id - ie_eff + self.a).clamp(0.0, R_MAX);
-        Rating {
-            r_factor,
-            mos: mos_from_r(r_factor),
-            ro,
-            is,
-            id,
-            idte,
-            idle,
-            idd,
-            ie_eff,
-            advantage: self.a,
-        }
+        Rating { r_factor, mos: mos_from_r(r_factor), ro, is, id, idte, idle, idd, ie_eff, advantage: self.a }
     }
 
     /// Overall loudness rating between the two ends, dB.
@@ -217,11 +201,7 @@ impl Parameters {
         let pre = self.pr + 10.0 * (1.0 + power((10.0 - self.lstr) / 10.0)).log10(); // 7-6
         let receive_room = self.rlr - 121.0 + pre + 0.008 * (pre - 35.0).powi(2); // 7-5
         let floor = self.nfor + self.rlr; // 7-7
-        10.0 * [self.nc, send_room, receive_room, floor]
-            .map(|level| power(level / 10.0))
-            .iter()
-            .sum::<f64>()
-            .log10() // 7-3
+        10.0 * [self.nc, send_room, receive_room, floor].map(|level| power(level / 10.0)).iter().sum::<f64>().log10() // 7-3
     }
 
     /// Iolr: too low an overall loudness rating (7-9, 7-10).
@@ -293,11 +273,7 @@ impl Parameters {
 
 /// `value` held in a range; what is not a number counts as the worst, so that it never makes a rating good.
 fn within(value: f64, best: f64, worst: f64) -> f64 {
-    if value.is_nan() {
-        worst
-    } else {
-        value.clamp(best, worst)
-    }
+    if value.is_nan() { worst } else { value.clamp(best, worst) }
 }
 
 /// Ten to the power of `x`.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::call::{Call, EndedBy, Outcome};
+use crate::call::{EndedBy, Outcome};
 use crate::engine::Analysis;
 use crate::media::StreamReport;
 use crate::wire::Undecoded;
@@ -181,19 +181,13 @@ fn call(findings: &Findings, at: usize) -> CallEntry {
         started_at: call.started.seconds(),
         setup_delay_seconds: since_start(call.set_up),
         answer_delay_seconds: since_start(call.answered),
-        duration_seconds: duration(call, media.last_packet),
+        duration_seconds: media.duration,
         outcome: call.outcome.unwrap_or(Outcome::Unknown).name(),
         final_status: call.final_status,
         ended_by: call.ended_by.unwrap_or(EndedBy::CaptureEnd).name(),
         mos: media.mos,
-        streams: media.streams,
+        streams: media.streams.to_vec(),
     }
-}
-
-/// 2xx to BYE, or to the last packet of a call whose BYE was not seen.
-pub(super) fn duration(call: &Call, last_packet: crate::time::Timestamp) -> Option<f64> {
-    let answered = call.answered?;
-    Some(call.ended.unwrap_or(last_packet).seconds_since(answered))
 }
 
 fn stream(report: &StreamReport, ids: &BTreeMap<u64, String>) -> StreamEntry {
@@ -214,9 +208,9 @@ fn stream(report: &StreamReport, ids: &BTreeMap<u64, String>) -> StreamEntry {
         reordered: report.reordered,
         discarded: None,
         jitter_seconds: Jitter {
-            last: report.jitter.map(|jitter| jitter.0),
-            mean: report.jitter.map(|jitter| jitter.1),
-            max: report.jitter.map(|jitter| jitter.2),
+            last: report.jitter.map(|jitter| jitter.last),
+            mean: report.jitter.and_then(|jitter| jitter.mean),
+            max: report.jitter.map(|jitter| jitter.max),
         },
         gap_seconds: Gap { mean: report.gaps.map(|gaps| gaps.0), max: report.gaps.map(|gaps| gaps.1) },
         loss_ratio: report.loss_ratio,

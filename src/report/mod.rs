@@ -3,8 +3,9 @@
 pub mod json;
 pub mod text;
 
+use std::collections::HashMap;
+
 use crate::engine::Analysis;
-use crate::time::Timestamp;
 
 /// What one capture file was.
 #[derive(Clone, Debug, serde::Serialize)]
@@ -22,29 +23,42 @@ pub struct CaptureSummary {
 /// The files and what they held.
 #[derive(Debug)]
 pub struct Findings {
-    pub captures: Vec<CaptureSummary>,
-    pub analysis: Analysis,
+    captures: Vec<CaptureSummary>,
+    analysis: Analysis,
+    /// Indices of the streams of each call, by its serial.
+    streams_of: HashMap<u64, Vec<usize>>,
 }
 
 /// What a call's media adds to what its signalling says.
-struct CallMedia {
+struct CallMedia<'a> {
     /// Indices into the analysis' streams.
-    streams: Vec<usize>,
+    streams: &'a [usize],
     /// MOS of the worst stream.
     mos: Option<f64>,
-    /// Last packet of the call, signalling or media.
-    last_packet: Timestamp,
+    /// 2xx to BYE, or to the last packet of a call whose BYE was not seen, seconds.
+    duration: Option<f64>,
 }
 
 impl Findings {
-    fn media_of(&self, call: usize) -> CallMedia {
+    pub fn new(captures: Vec<CaptureSummary>, mut analysis: Analysis) -> Findings {
+        analysis.streams.sort_by_key(|stream| (stream.first_arrival, stream.key.ssrc));
+        let mut streams_of: HashMap<u64, Vec<usize>> = HashMap::new();
+        for (at, stream) in analysis.streams.iter().enumerate() {
+            streams_of.entry(stream.call).or_default().push(at);
+        }
+        Findings { captures, analysis, streams_of }
+    }
+
+    fn media_of(&self, at: usize) -> CallMedia<'_> {
         let Analysis { calls, streams, last_media, .. } = &self.analysis;
-        let of_call: Vec<usize> = (0..streams.len()).filter(|at| streams[*at].call == calls[call].serial).collect();
+        let call = &calls[at];
+        let of_call = self.streams_of.get(&call.serial).map_or(&[][..], Vec::as_slice);
+        let last_packet = last_media[at].unwrap_or_default().max(call.last_message);
         let ratings = of_call.iter().filter_map(|at| Some(streams[*at].rating?.mos));
         CallMedia {
-            mos: ratings.min_by(f64::total_cmp),
-            last_packet: last_media[call].unwrap_or_default().max(calls[call].last_message),
             streams: of_call,
+            mos: ratings.min_by(f64::total_cmp),
+            duration: call.answered.map(|answered| call.ended.unwrap_or(last_packet).seconds_since(answered)),
         }
     }
 }

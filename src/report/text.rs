@@ -47,7 +47,12 @@ fn wrong(findings: &Findings, out: &mut String) -> fmt::Result {
     for (at, stream) in analysis.streams.iter().enumerate() {
         let what = troubles(stream);
         if !what.is_empty() {
-            lines.push(format!("stream {at} {} -> {}: {}", stream.key.source(), stream.key.destination(), what.join(", ")));
+            lines.push(format!(
+                "stream {at} {} -> {}: {}",
+                stream.key.source(),
+                stream.key.destination(),
+                what.join(", ")
+            ));
         }
     }
     let failed = |outcome| matches!(outcome, Outcome::NetworkFailure | Outcome::ServerFailure | Outcome::Dropped);
@@ -82,8 +87,12 @@ fn troubles(stream: &StreamReport) -> Vec<String> {
         let longest = stream.runs.longest;
         what.push(format!("{:.1} % lost (longest run {longest})", stream.loss_ratio * 100.0));
     }
-    if let Some((_, mean, max)) = stream.jitter.filter(|(_, _, max)| *max >= JITTER_WORTH_SAYING) {
-        what.push(format!("jitter {:.1} ms mean, {:.1} ms max", mean * 1e3, max * 1e3));
+    if let Some(jitter) = stream.jitter.filter(|jitter| jitter.max >= JITTER_WORTH_SAYING) {
+        what.push(format!(
+            "jitter {:.1} ms mean, {:.1} ms max",
+            jitter.mean.unwrap_or_default() * 1e3,
+            jitter.max * 1e3
+        ));
     }
     if let Some(rating) = stream.rating.filter(|rating| rating.mos < FAIR_MOS) {
         what.push(format!("MOS {:.2}", rating.mos));
@@ -107,7 +116,7 @@ fn calls(findings: &Findings, out: &mut String) -> fmt::Result {
     let mut rows: Vec<(&Call, Option<f64>, Option<f64>)> = (0..calls.len())
         .map(|at| {
             let media = findings.media_of(at);
-            (&calls[at], super::json::duration(&calls[at], media.last_packet), media.mos)
+            (&calls[at], media.duration, media.mos)
         })
         .collect();
     // Worst first: bad quality, then those that failed, then the rest as they came.
@@ -150,7 +159,20 @@ fn streams(findings: &Findings, out: &mut String) -> fmt::Result {
     writeln!(
         out,
         "  {:>4} {:<21} {:<21} {:<10} {:<8} {:>8} {:>6} {:>6} {:>5} {:>6} {:>8} {:>8} {:>5} {:<7}",
-        "#", "from", "to", "ssrc", "codec", "packets", "lost", "lost %", "dup", "reord", "jit ms", "jmax ms", "MOS", "quality"
+        "#",
+        "from",
+        "to",
+        "ssrc",
+        "codec",
+        "packets",
+        "lost",
+        "lost %",
+        "dup",
+        "reord",
+        "jit ms",
+        "jmax ms",
+        "MOS",
+        "quality"
     )?;
     for (at, stream) in rows.iter().take(MAX_ROWS) {
         let mos = stream.rating.map(|rating| rating.mos);
@@ -166,8 +188,8 @@ fn streams(findings: &Findings, out: &mut String) -> fmt::Result {
             stream.loss_ratio * 100.0,
             stream.duplicates,
             stream.reordered,
-            or_dash(stream.jitter.map(|jitter| jitter.1 * 1e3), 2),
-            or_dash(stream.jitter.map(|jitter| jitter.2 * 1e3), 2),
+            or_dash(stream.jitter.and_then(|jitter| jitter.mean).map(|mean| mean * 1e3), 2),
+            or_dash(stream.jitter.map(|jitter| jitter.max * 1e3), 2),
             or_dash(mos, 2),
             quality(mos),
         )?;

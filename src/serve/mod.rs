@@ -136,18 +136,10 @@ pub struct Server {
 impl Server {
     /// Binds every address, so that a port in use is an error before anything else starts.
     pub async fn bind(addresses: &[SocketAddr], limits: Limits) -> Result<Server, BindError> {
-        let mut server = Server {
-            listeners: Vec::new(),
-            addresses: Vec::new(),
-            limits,
-        };
+        let mut server = Server { listeners: Vec::new(), addresses: Vec::new(), limits };
         for &address in addresses {
-            let listener = TcpListener::bind(address)
-                .await
-                .map_err(|error| BindError::new(address, error))?;
-            server
-                .addresses
-                .push(listener.local_addr().map_err(|error| BindError::new(address, error))?);
+            let listener = TcpListener::bind(address).await.map_err(|error| BindError::new(address, error))?;
+            server.addresses.push(listener.local_addr().map_err(|error| BindError::new(address, error))?);
             server.listeners.push(listener);
         }
         Ok(server)

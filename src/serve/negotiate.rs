@@ -40,11 +40,7 @@ pub fn format(headers: &HeaderMap) -> Format {
             *side = entry.quality().max(*side);
         }
     }
-    if openmetrics > 0.0 && openmetrics >= text {
-        Format::OpenMetrics
-    } else {
-        Format::Text
-    }
+    if openmetrics > 0.0 && openmetrics >= text { Format::OpenMetrics } else { Format::Text }
 }
 
 /// True if the client takes gzip, and likes it no less than no compression.
@@ -65,12 +61,8 @@ pub fn gzip(headers: &HeaderMap) -> bool {
 
 /// The time that the scraper gives, if it says so sensibly and it is less than `limit`; else `limit`.
 pub fn timeout(headers: &HeaderMap, limit: Duration) -> Duration {
-    let wanted = headers
-        .get(SCRAPE_TIMEOUT)
-        .and_then(|value| value.to_str().ok()?.trim().parse::<f64>().ok());
-    let wanted = wanted
-        .filter(|seconds| *seconds > 0.0)
-        .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    let wanted = headers.get(SCRAPE_TIMEOUT).and_then(|value| value.to_str().ok()?.trim().parse::<f64>().ok());
+    let wanted = wanted.filter(|seconds| *seconds > 0.0).and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
     wanted.map_or(limit, |wanted| wanted.min(limit))
 }
 
@@ -82,34 +74,23 @@ struct Entry<'a> {
 
 impl<'a> Entry<'a> {
     fn parameter(&self, name: &str) -> Option<&'a str> {
-        let pairs = self
-            .parameters
-            .split(';')
-            .filter_map(|parameter| parameter.split_once('='));
+        let pairs = self.parameters.split(';').filter_map(|parameter| parameter.split_once('='));
         let mut values = pairs.filter(|(key, _)| key.trim().eq_ignore_ascii_case(name));
         values.next().map(|(_, value)| value.trim().trim_matches('"'))
     }
 
     /// 0 to 1; 1 if not given, 0 (not acceptable) if it is no number.
     fn quality(&self) -> f32 {
-        let quality = self
-            .parameter("q")
-            .map(|q| q.parse::<f32>().ok().filter(|q| (0.0..=1.0).contains(q)));
+        let quality = self.parameter("q").map(|q| q.parse::<f32>().ok().filter(|q| (0.0..=1.0).contains(q)));
         quality.map_or(1.0, |valid| valid.unwrap_or(0.0))
     }
 }
 
 fn entries<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = Entry<'a>> {
-    let values = headers
-        .get_all(name)
-        .into_iter()
-        .filter_map(|value| value.to_str().ok());
+    let values = headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok());
     values.flat_map(|value| value.split(',')).map(|element| {
         let (name, parameters) = element.split_once(';').unwrap_or((element, ""));
-        Entry {
-            name: name.trim(),
-            parameters,
-        }
+        Entry { name: name.trim(), parameters }
     })
 }
 
@@ -130,14 +111,8 @@ mod tests {
         for (accept, format_wanted) in [
             (prometheus, Format::OpenMetrics),
             ("application/openmetrics-text", Format::OpenMetrics),
-            (
-                "Application/OpenMetrics-Text; Version=\"1.0.0\"; charset=utf-8, text/plain",
-                Format::OpenMetrics,
-            ),
-            (
-                "application/openmetrics-text;version=0.0.1,text/plain;q=0.1",
-                Format::Text,
-            ),
+            ("Application/OpenMetrics-Text; Version=\"1.0.0\"; charset=utf-8, text/plain", Format::OpenMetrics),
+            ("application/openmetrics-text;version=0.0.1,text/plain;q=0.1", Format::Text),
             ("application/openmetrics-text;q=0.2,text/plain;q=0.8", Format::Text),
             ("application/openmetrics-text;q=0", Format::Text),
             ("application/openmetrics-text;q=NaN", Format::Text),
@@ -173,18 +148,8 @@ mod tests {
     #[test]
     fn timeout_is_the_shorter_one() {
         let limit = Duration::from_secs(10);
-        for (value, millis) in [
-            ("2.5", 2_500),
-            ("30", 10_000),
-            ("0", 10_000),
-            ("-1", 10_000),
-            ("x", 10_000),
-        ] {
-            assert_eq!(
-                timeout(&headers(SCRAPE_TIMEOUT, value), limit).as_millis(),
-                millis,
-                "{value}"
-            );
+        for (value, millis) in [("2.5", 2_500), ("30", 10_000), ("0", 10_000), ("-1", 10_000), ("x", 10_000)] {
+            assert_eq!(timeout(&headers(SCRAPE_TIMEOUT, value), limit).as_millis(), millis, "{value}");
         }
         for value in ["inf", "NaN", "1e300"] {
             assert_eq!(timeout(&headers(SCRAPE_TIMEOUT, value), limit), limit, "{value}");

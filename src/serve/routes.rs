@@ -1,5 +1,7 @@
 //! Which path does what.
 
+#![allow(clippy::disallowed_methods)] // Requests are timed, and have deadlines.
+
 use std::convert::Infallible;
 use std::fmt;
 use std::io::{self, Write as _};
@@ -76,11 +78,7 @@ pub struct App {
 
 impl App {
     pub fn new(endpoints: Endpoints, limits: Limits) -> Arc<App> {
-        Arc::new(App {
-            endpoints,
-            limits,
-            scrapes: Semaphore::new(MAX_SCRAPES),
-        })
+        Arc::new(App { endpoints, limits, scrapes: Semaphore::new(MAX_SCRAPES) })
     }
 }
 
@@ -132,10 +130,7 @@ pub async fn answer(app: Arc<App>, request: Request<Incoming>) -> Result<Reply, 
 
 async fn dispatch(app: &App, route: Route, request: Request<Incoming>) -> Reply {
     if route == Route::Other {
-        return closing_if_body(
-            &request,
-            text(StatusCode::NOT_FOUND, "no such page; try / or /metrics\n"),
-        );
+        return closing_if_body(&request, text(StatusCode::NOT_FOUND, "no such page; try / or /metrics\n"));
     }
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
         let mut reply = text(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD here\n");
@@ -161,9 +156,7 @@ async fn dispatch(app: &App, route: Route, request: Request<Incoming>) -> Reply 
 /// A body that nobody reads stands between this request and the next one: the connection ends here.
 fn closing_if_body(request: &Request<Incoming>, mut reply: Reply) -> Reply {
     if !request.body().is_end_stream() {
-        reply
-            .headers_mut()
-            .insert(CONNECTION, HeaderValue::from_static("close"));
+        reply.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
     reply
 }
@@ -182,9 +175,7 @@ async fn discard(app: &App, body: Incoming) -> Result<(), Reply> {
         }
         Err(_) => text(StatusCode::REQUEST_TIMEOUT, "the request body did not come in time\n"),
     };
-    refusal
-        .headers_mut()
-        .insert(CONNECTION, HeaderValue::from_static("close"));
+    refusal.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     Err(refusal)
 }
 
@@ -218,22 +209,14 @@ async fn render(exposition: String, format: Format, gzip: bool) -> Result<Reply,
             Format::OpenMetrics => exposition,
             Format::Text => openmetrics_to_text(&exposition),
         };
-        if gzip {
-            compress(exposition.as_bytes())
-        } else {
-            Ok(exposition.into_bytes())
-        }
+        if gzip { compress(exposition.as_bytes()) } else { Ok(exposition.into_bytes()) }
     });
     // A blocking task that does not come back was cancelled by the runtime's end.
     let body = work.await.map_err(|_| MetricsError::Stopping)??;
     let mut reply = reply(StatusCode::OK, format.content_type(), body);
-    reply
-        .headers_mut()
-        .insert(VARY, HeaderValue::from_static("Accept, Accept-Encoding"));
+    reply.headers_mut().insert(VARY, HeaderValue::from_static("Accept, Accept-Encoding"));
     if gzip {
-        reply
-            .headers_mut()
-            .insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+        reply.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
     }
     Ok(reply)
 }
@@ -256,9 +239,7 @@ fn text(status: StatusCode, body: impl Into<Bytes>) -> Reply {
 fn reply(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Reply {
     let mut reply = Response::new(Full::new(body.into()));
     *reply.status_mut() = status;
-    reply
-        .headers_mut()
-        .insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    reply.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     reply
 }
 

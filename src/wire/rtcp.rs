@@ -69,8 +69,11 @@ pub struct Packets<'a> {
 }
 
 impl<'a> Packets<'a> {
+    /// A datagram that starts with none of the types 200 to 207 is no RTCP (RFC 3550 section 6.1, RFC 5506 section 4.1):
+    /// DNS answers to a client port come here.
     pub fn new(datagram: &'a [u8]) -> Packets<'a> {
-        Packets { rest: datagram }
+        let first = datagram.get(1).is_some_and(|number| (200..=207).contains(number));
+        Packets { rest: if first { datagram } else { &[] } }
     }
 }
 

@@ -1,11 +1,13 @@
 //! What the live tests share: whether they can run, ports of their own, the agent as a child process, HTTP and samples.
 
 #![allow(dead_code, reason = "each test binary uses a part of it")]
+#![allow(clippy::disallowed_methods, reason = "deadlines need a clock; the ban is for the core")]
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread::sleep;
@@ -16,12 +18,10 @@ pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Whether a live test can run here: as root, with these programs. Says why not.
 pub fn can_run(programs: &[&str]) -> bool {
-    let mut missing: Vec<String> = programs
-        .iter()
-        .filter(|name| find_program(name).is_none())
-        .map(|name| format!("no {name} here"))
-        .collect();
-    if unsafe { libc::geteuid() } != 0 {
+    let mut missing: Vec<String> =
+        programs.iter().filter(|name| find_program(name).is_none()).map(|name| format!("no {name} here")).collect();
+    // The owner of a process's folder is its effective user (proc(5)).
+    if fs::metadata("/proc/self").expect("/proc").uid() != 0 {
         missing.push("not root".to_owned());
     }
     if !missing.is_empty() {
@@ -47,10 +47,7 @@ pub fn find_program(name: &str) -> Option<PathBuf> {
 
 /// The agent's binary; SIDETONE_BIN stands for another build of it.
 pub fn agent_binary() -> PathBuf {
-    std::env::var_os("SIDETONE_BIN")
-        .or(option_env!("CARGO_BIN_EXE_sidetone").map(Into::into))
-        .expect("a binary")
-        .into()
+    std::env::var_os("SIDETONE_BIN").or(option_env!("CARGO_BIN_EXE_sidetone").map(Into::into)).expect("a binary").into()
 }
 
 /// Polls until `poll` gives a value; fails with `what` when it takes too long.
@@ -80,9 +77,7 @@ impl PortBlock {
         (10_000..32_000)
             .step_by(usize::from(Self::SIZE))
             .find_map(|first| {
-                UdpSocket::bind((Ipv4Addr::LOCALHOST, first))
-                    .ok()
-                    .map(|lock| PortBlock { first, _lock: lock })
+                UdpSocket::bind((Ipv4Addr::LOCALHOST, first)).ok().map(|lock| PortBlock { first, _lock: lock })
             })
             .expect("a free block of ports")
     }
@@ -108,9 +103,7 @@ impl PortBlock {
 
 /// A TCP port that is free now.
 pub fn free_tcp_port() -> SocketAddr {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
-        .and_then(|listener| listener.local_addr())
-        .expect("a free port")
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|listener| listener.local_addr()).expect("a free port")
 }
 
 /// A running agent; killed when dropped.
@@ -127,9 +120,7 @@ impl Agent {
         wait_for("the agent to be ready", || {
             let ended = agent.child.try_wait().expect("the agent's state");
             assert!(ended.is_none(), "the agent ended with {ended:?}: {}", agent.log());
-            http_get(address, "/-/ready", &[])
-                .ok()
-                .filter(|answer| answer.status == 200)
+            http_get(address, "/-/ready", &[]).ok().filter(|answer| answer.status == 200)
         });
         agent
     }
@@ -175,9 +166,9 @@ impl Agent {
 
     /// SIGTERM: the exit status, and how long it took.
     pub fn terminate(mut self) -> (ExitStatus, Duration) {
-        let pid = i32::try_from(self.child.id()).expect("a pid");
         let start = Instant::now();
-        assert_eq!(unsafe { libc::kill(pid, libc::SIGTERM) }, 0);
+        let kill = Command::new("sh").args(["-c", "kill -TERM $0", &self.child.id().to_string()]).status();
+        assert!(kill.expect("sh runs").success());
         let status = loop {
             if let Some(status) = self.child.try_wait().expect("the agent's state") {
                 break status;
@@ -195,10 +186,7 @@ impl Drop for Agent {
         let _ = self.child.kill();
         let _ = self.child.wait();
         if std::thread::panicking() {
-            eprintln!(
-                "--- the agent's log ---\n{}",
-                fs::read_to_string(&self.log).unwrap_or_default()
-            );
+            eprintln!("--- the agent's log ---\n{}", fs::read_to_string(&self.log).unwrap_or_default());
         }
     }
 }
@@ -279,19 +267,12 @@ impl Samples {
     /// Panics on a line that is neither comment nor sample.
     pub fn parse(text: &str) -> Self {
         let lines = text.lines().filter(|line| !line.starts_with('#') && !line.is_empty());
-        Samples(
-            lines
-                .map(|line| parse_sample(line).unwrap_or_else(|| panic!("no sample: {line}")))
-                .collect(),
-        )
+        Samples(lines.map(|line| parse_sample(line).unwrap_or_else(|| panic!("no sample: {line}"))).collect())
     }
 
     fn matching<'a>(&'a self, name: &'a str, labels: &'a [(&str, &str)]) -> impl Iterator<Item = &'a Sample> {
-        let fits = |sample: &Sample| {
-            labels
-                .iter()
-                .all(|(key, value)| sample.labels.get(*key).is_some_and(|v| v == value))
-        };
+        let fits =
+            |sample: &Sample| labels.iter().all(|(key, value)| sample.labels.get(*key).is_some_and(|v| v == value));
         self.0.iter().filter(move |sample| sample.name == name && fits(sample))
     }
 
@@ -304,9 +285,7 @@ impl Samples {
     pub fn by(&self, name: &str, label: &str) -> BTreeMap<String, f64> {
         let mut sums = BTreeMap::new();
         for sample in self.matching(name, &[]) {
-            *sums
-                .entry(sample.labels.get(label).cloned().unwrap_or_default())
-                .or_insert(0.0) += sample.value;
+            *sums.entry(sample.labels.get(label).cloned().unwrap_or_default()).or_insert(0.0) += sample.value;
         }
         sums.retain(|_, value| *value != 0.0);
         sums
@@ -319,14 +298,7 @@ fn parse_sample(line: &str) -> Option<Sample> {
     let (name, labels) = series.split_once('{').unwrap_or((series, "}"));
     let labels = labels.strip_suffix('}')?.split(',').filter(|pair| !pair.is_empty());
     let labels = labels
-        .map(|pair| {
-            pair.split_once('=')
-                .map(|(key, value)| (key.to_owned(), value.trim_matches('"').to_owned()))
-        })
+        .map(|pair| pair.split_once('=').map(|(key, value)| (key.to_owned(), value.trim_matches('"').to_owned())))
         .collect::<Option<_>>()?;
-    Some(Sample {
-        name: name.to_owned(),
-        labels,
-        value: value.parse().ok()?,
-    })
+    Some(Sample { name: name.to_owned(), labels, value: value.parse().ok()? })
 }

@@ -45,11 +45,7 @@ impl Sipp {
             .stderr(output)
             .spawn()
             .expect("sipp starts");
-        Sipp {
-            child,
-            folder: folder.to_owned(),
-            scenario: scenario.to_owned(),
-        }
+        Sipp { child, folder: folder.to_owned(), scenario: scenario.to_owned() }
     }
 
     /// Waits for the end; fails unless every call of it succeeded.
@@ -58,20 +54,10 @@ impl Sipp {
         let status = wait_for(&what, || self.child.try_wait().expect("the state of sipp"));
         let stem = format!("{}_{}_", self.scenario, self.child.id());
         let read = |suffix: &str| fs::read_to_string(self.folder.join(format!("{stem}{suffix}"))).unwrap_or_default();
-        assert!(
-            status.success(),
-            "{} ended with {status}: {}",
-            self.scenario,
-            read("errors.log")
-        );
+        assert!(status.success(), "{} ended with {status}: {}", self.scenario, read("errors.log"));
         // The statistics file is called NAME_PID_.csv.
         let statistics = last_row(&read(".csv"));
-        let cell = |name: &str| {
-            statistics
-                .get(name)
-                .copied()
-                .unwrap_or_else(|| panic!("no {name}: {statistics:?}"))
-        };
+        let cell = |name: &str| statistics.get(name).copied().unwrap_or_else(|| panic!("no {name}: {statistics:?}"));
         Counts {
             successful: cell("SuccessfulCall(C)"),
             failed: cell("FailedCall(C)"),
@@ -103,8 +89,7 @@ impl Counts {
     fn total(&self, message: &str, kind: &str, wanted: &str) -> u64 {
         let suffix = format!("_{message}_{kind}");
         let rows = self.columns.keys().filter_map(|column| column.strip_suffix(&suffix));
-        rows.filter_map(|row| self.columns.get(&format!("{row}_{message}_{wanted}")))
-            .sum()
+        rows.filter_map(|row| self.columns.get(&format!("{row}_{message}_{wanted}"))).sum()
     }
 }
 
@@ -114,9 +99,7 @@ fn last_row(csv: &str) -> HashMap<String, u64> {
         return HashMap::new();
     };
     let cells = header.split(';').zip(last.split(';'));
-    cells
-        .filter_map(|(name, value)| Some((name.to_owned(), value.parse().ok()?)))
-        .collect()
+    cells.filter_map(|(name, value)| Some((name.to_owned(), value.parse().ok()?))).collect()
 }
 
 /// Writes `media.pcap` for SIPp's play_pcap_audio: `packets` of PCMA, 20 ms each, without any loss.

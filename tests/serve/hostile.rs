@@ -41,57 +41,32 @@ fn malformed_and_oversized_requests_are_refused() {
 
 #[test]
 fn bodies_of_a_get_are_bounded() {
-    let server = start(
-        Limits {
-            header_timeout: Duration::from_millis(500),
-            ..Limits::default()
-        },
-        |_| ok(OPENMETRICS),
-    );
+    let server = start(Limits { header_timeout: Duration::from_millis(500), ..Limits::default() }, |_| ok(OPENMETRICS));
     let request = |headers: &str, body: &str| {
         server.send(format!("GET /metrics HTTP/1.1\r\nHost: x\r\n{headers}\r\n{body}").as_bytes())
     };
-    assert_eq!(
-        request("Content-Length: 5\r\n", "hello").expect("a response").text(),
-        TEXT
-    );
+    assert_eq!(request("Content-Length: 5\r\n", "hello").expect("a response").text(), TEXT);
     let large = request("Content-Length: 100000\r\n", &"a".repeat(2_000)).expect("a response");
     assert_eq!((large.status, large.header("connection")), (413, Some("close")));
     let chunk = format!("800\r\n{}\r\n0\r\n\r\n", "a".repeat(0x800));
-    assert_eq!(
-        request("Transfer-Encoding: chunked\r\n", &chunk)
-            .expect("a response")
-            .status,
-        413
-    );
+    assert_eq!(request("Transfer-Encoding: chunked\r\n", &chunk).expect("a response").status, 413);
     let started = Instant::now();
     let slow = request("Content-Length: 5\r\n", "he");
-    assert!(
-        slow.is_none_or(|reply| reply.status == 408),
-        "a body that does not come"
-    );
+    assert!(slow.is_none_or(|reply| reply.status == 408), "a body that does not come");
     assert!(started.elapsed() < Duration::from_secs(5));
-    let post = server
-        .send(b"POST /nowhere HTTP/1.1\r\nContent-Length: 9999999\r\n\r\n")
-        .expect("a response");
+    let post = server.send(b"POST /nowhere HTTP/1.1\r\nContent-Length: 9999999\r\n\r\n").expect("a response");
     assert_eq!((post.status, post.header("connection")), (404, Some("close")));
 }
 
 #[test]
 fn a_slow_head_is_cut_off_and_holds_nobody_up() {
-    let limits = Limits {
-        header_timeout: Duration::from_millis(400),
-        ..Limits::default()
-    };
+    let limits = Limits { header_timeout: Duration::from_millis(400), ..Limits::default() };
     let server = start(limits, |_| ok(OPENMETRICS));
     let before = rejected("header_timeout");
     let mut silent = server.connect();
     let mut slow = server.connect();
     let started = Instant::now();
-    for byte in b"GET / HTTP/1.1\r\nHost: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
-        .iter()
-        .cycle()
-    {
+    for byte in b"GET / HTTP/1.1\r\nHost: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa".iter().cycle() {
         if slow.get_mut().write_all(&[*byte]).is_err() {
             break;
         }
@@ -100,20 +75,13 @@ fn a_slow_head_is_cut_off_and_holds_nobody_up() {
         std::thread::sleep(Duration::from_millis(40));
     }
     assert!(started.elapsed() >= limits.header_timeout, "{:?}", started.elapsed());
-    assert!(
-        read_reply(&mut silent, true).is_none(),
-        "a client that says nothing is cut off too"
-    );
+    assert!(read_reply(&mut silent, true).is_none(), "a client that says nothing is cut off too");
     eventually("both are counted", || rejected("header_timeout") >= before + 2);
 }
 
 #[test]
 fn a_stuck_or_trickling_reader_is_cut_off() {
-    let limits = Limits {
-        write_timeout: Duration::from_millis(500),
-        max_connections: 2,
-        ..Limits::default()
-    };
+    let limits = Limits { write_timeout: Duration::from_millis(500), max_connections: 2, ..Limits::default() };
     let server = start(limits, |_| ok(&"# HELP a a\n".repeat(4_000_000)));
     let before = rejected("write_timeout");
     let accept = b"GET /metrics HTTP/1.1\r\nAccept: application/openmetrics-text\r\n\r\n";
@@ -129,26 +97,19 @@ fn a_stuck_or_trickling_reader_is_cut_off() {
         std::thread::sleep(Duration::from_millis(50));
     }
     eventually("their places are free again", || {
-        server
-            .send(b"GET /-/healthy HTTP/1.0\r\n\r\n")
-            .is_some_and(|r| r.status == 200)
+        server.send(b"GET /-/healthy HTTP/1.0\r\n\r\n").is_some_and(|r| r.status == 200)
     });
 }
 
 #[test]
 fn a_thousand_connections_get_served_or_told() {
-    let limits = Limits {
-        max_connections: 100,
-        ..Limits::default()
-    };
+    let limits = Limits { max_connections: 100, ..Limits::default() };
     let server = start(limits, |_| ok(OPENMETRICS));
     let before = rejected("limit");
     let mut streams: Vec<_> = (0..1_000).map(|_| server.connect()).collect();
     let (mut served, mut told, mut closed) = (0, 0, 0);
     for stream in &mut streams {
-        let _ = stream
-            .get_mut()
-            .write_all(b"GET /-/healthy HTTP/1.1\r\nHost: x\r\n\r\n"); // some are closed already
+        let _ = stream.get_mut().write_all(b"GET /-/healthy HTTP/1.1\r\nHost: x\r\n\r\n"); // some are closed already
         match read_reply(stream, true).map(|reply| reply.status) {
             Some(200) => served += 1,
             Some(503) => told += 1,
@@ -172,17 +133,12 @@ fn shutdown_is_quick_whatever_clients_do() {
         })
     });
     let mut idle = server.connect();
-    idle.get_mut()
-        .write_all(b"GET /-/healthy HTTP/1.1\r\nHost: x\r\n\r\n")
-        .expect("the server reads");
+    idle.get_mut().write_all(b"GET /-/healthy HTTP/1.1\r\nHost: x\r\n\r\n").expect("the server reads");
     assert_eq!(read_reply(&mut idle, true).expect("a response").status, 200);
     let mut slow = server.connect();
     slow.get_mut().write_all(b"GET / HT").expect("the server reads");
     let mut waiting = server.connect();
-    waiting
-        .get_mut()
-        .write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
-        .expect("the server reads");
+    waiting.get_mut().write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n").expect("the server reads");
     let _silent = server.connect();
     std::thread::sleep(Duration::from_millis(100));
     let took = server.shut_down();
@@ -191,13 +147,8 @@ fn shutdown_is_quick_whatever_clients_do() {
 
     let quiet = start(Limits::default(), |_| ok(OPENMETRICS));
     let mut idle = quiet.connect();
-    idle.get_mut()
-        .write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
-        .expect("the server reads");
+    idle.get_mut().write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n").expect("the server reads");
     assert_eq!(read_reply(&mut idle, true).expect("a response").status, 200);
     let took = quiet.shut_down();
-    assert!(
-        took < Duration::from_millis(350),
-        "an idle connection is no reason to wait: {took:?}"
-    );
+    assert!(took < Duration::from_millis(350), "an idle connection is no reason to wait: {took:?}");
 }

@@ -36,11 +36,7 @@ pub fn ok(exposition: &str) -> Scrape {
 
 pub fn start(limits: Limits, metrics: impl Fn(Instant) -> Scrape + Send + Sync + 'static) -> Running {
     facade();
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .expect("runtime");
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("runtime");
     let ready = Arc::new(AtomicBool::new(false));
     let is_ready = Arc::clone(&ready);
     let endpoints = Endpoints {
@@ -51,19 +47,11 @@ pub fn start(limits: Limits, metrics: impl Fn(Instant) -> Scrape + Send + Sync +
         }),
     };
     let any_port: SocketAddr = "127.0.0.1:0".parse().expect("an address");
-    let server = runtime
-        .block_on(Server::bind(&[any_port], limits))
-        .expect("a free port");
+    let server = runtime.block_on(Server::bind(&[any_port], limits)).expect("a free port");
     let address = server.addresses()[0];
     let (stop, stopped) = watch::channel(false);
     let done = runtime.spawn(server.run(endpoints, stopped));
-    Running {
-        runtime,
-        address,
-        stop,
-        done,
-        ready,
-    }
+    Running { runtime, address, stop, done, ready }
 }
 
 /// The process-wide recorder.
@@ -88,10 +76,7 @@ pub fn own_metrics() -> String {
 
 pub fn rejected(reason: &str) -> u64 {
     let start = format!("sidetone_http_connections_rejected_total{{reason=\"{reason}\"}} ");
-    own_metrics()
-        .lines()
-        .find_map(|line| line.strip_prefix(&start)?.parse().ok())
-        .unwrap_or(0)
+    own_metrics().lines().find_map(|line| line.strip_prefix(&start)?.parse().ok()).unwrap_or(0)
 }
 
 pub fn eventually(what: &str, condition: impl Fn() -> bool) {
@@ -116,10 +101,7 @@ impl Reply {
 
     pub fn header(&self, name: &str) -> Option<&str> {
         let lines = self.head.lines().filter_map(|line| line.split_once(": "));
-        lines
-            .into_iter()
-            .find(|(key, _)| key.eq_ignore_ascii_case(name))
-            .map(|(_, value)| value)
+        lines.into_iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value)
     }
 }
 
@@ -135,14 +117,8 @@ pub fn read_reply(stream: &mut BufReader<TcpStream>, has_body: bool) -> Option<R
         }
     }
     let status = head.split(' ').nth(1)?.parse().expect("a status code");
-    let mut reply = Reply {
-        status,
-        head,
-        body: Vec::new(),
-    };
-    let length = reply
-        .header("content-length")
-        .map_or(0, |length| length.parse().expect("a length"));
+    let mut reply = Reply { status, head, body: Vec::new() };
+    let length = reply.header("content-length").map_or(0, |length| length.parse().expect("a length"));
     reply.body.resize(if has_body { length } else { 0 }, 0);
     stream.read_exact(&mut reply.body).expect("the whole body");
     Some(reply)
@@ -163,17 +139,14 @@ impl Running {
     }
 
     pub fn get(&self, path: &str, headers: &str) -> Reply {
-        self.send(format!("GET {path} HTTP/1.1\r\nHost: x\r\n{headers}\r\n").as_bytes())
-            .expect("a response")
+        self.send(format!("GET {path} HTTP/1.1\r\nHost: x\r\n{headers}\r\n").as_bytes()).expect("a response")
     }
 
     /// Stops the server and says how long that took.
     pub fn shut_down(self) -> Duration {
         let started = Instant::now();
         self.stop.send(true).expect("the server runs");
-        self.runtime
-            .block_on(self.done)
-            .expect("the server ends without a panic");
+        self.runtime.block_on(self.done).expect("the server ends without a panic");
         let took = started.elapsed();
         assert!(TcpStream::connect(self.address).is_err(), "the port is closed");
         took

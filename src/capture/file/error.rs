@@ -75,11 +75,7 @@ pub enum FileError {
 
 impl FileError {
     pub(super) fn read(path: &Path, offset: u64, source: io::Error) -> FileError {
-        FileError::Read {
-            path: path.to_owned(),
-            offset,
-            source,
-        }
+        FileError::Read { path: path.to_owned(), offset, source }
     }
 }
 
@@ -155,10 +151,7 @@ impl Head {
             [b'P', b'K', 3, 4, ..] => "; this is a zip archive: unpack it first",
             [b's', b'n', b'o', b'o', b'p', 0, ..] => "; this is snoop: convert it with `editcap -F pcapng`",
             [b'{' | b'<', ..] => "; this looks like text: JSON or XML exports hold no frames to decode",
-            head if head
-                .iter()
-                .all(|byte| matches!(byte, b'\t' | b'\r' | b'\n' | 0x20..=0x7e)) =>
-            {
+            head if head.iter().all(|byte| matches!(byte, b'\t' | b'\r' | b'\n' | 0x20..=0x7e)) => {
                 "; this looks like text: write the capture with `tcpdump -w`"
             }
             _ => "; `capinfos` or `editcap -F pcapng` may know it",
@@ -171,11 +164,7 @@ struct Shown<'a>(&'a Path);
 
 impl fmt::Display for Shown<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.0 == Path::new("-") {
-            f.write_str("standard input")
-        } else {
-            self.0.display().fmt(f)
-        }
+        if self.0 == Path::new("-") { f.write_str("standard input") } else { self.0.display().fmt(f) }
     }
 }
 

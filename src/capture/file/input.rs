@@ -148,15 +148,7 @@ impl Window {
     }
 
     fn over(input: Input, buffer: Vec<u8>, end: usize) -> Window {
-        Window {
-            input,
-            buffer,
-            start: 0,
-            end,
-            offset: 0,
-            ended: false,
-            cut: false,
-        }
+        Window { input, buffer, start: 0, end, offset: 0, ended: false, cut: false }
     }
 
     #[inline]
@@ -170,12 +162,7 @@ impl Window {
         let from = self.start + found.start;
         self.skip(found.consumed);
         let data = self.buffer.get(from..from + found.length).unwrap_or_default();
-        Frame {
-            time: found.time,
-            link: found.link,
-            original_length: found.original_length,
-            data,
-        }
+        Frame { time: found.time, link: found.link, original_length: found.original_length, data }
     }
 
     /// Consumes bytes that are there.

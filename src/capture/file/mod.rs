@@ -74,31 +74,18 @@ pub struct CaptureFile {
 impl CaptureFile {
     /// Opens a file (`-`: standard input) and finds out its compression and format.
     pub fn open(path: &Path) -> Result<CaptureFile, FileError> {
-        let open = |source| FileError::Open {
-            path: path.to_owned(),
-            source,
-        };
+        let open = |source| FileError::Open { path: path.to_owned(), source };
         let (source, size) = Source::open(path).map_err(open)?;
         let mut window = Window::open(source).map_err(|source| FileError::read(path, 0, source))?;
         let format = read_header(&mut window).map_err(|problem| problem.at(path, &window))?;
         let truncated = matches!(format, Format::Cut);
         let name = path.to_string_lossy().into_owned();
-        Ok(CaptureFile {
-            window,
-            format,
-            truncated,
-            path: path.to_owned(),
-            name,
-            size,
-        })
+        Ok(CaptureFile { window, format, truncated, path: path.to_owned(), name, size })
     }
 
     /// The next frame, or `None` at the end and after an error. What a cut-off file still holds of its last record is
     /// not delivered; then [`CaptureFile::truncated`] says so.
-    #[expect(
-        clippy::should_implement_trait,
-        reason = "frames borrow from the reader: it cannot be an Iterator"
-    )]
+    #[expect(clippy::should_implement_trait, reason = "frames borrow from the reader: it cannot be an Iterator")]
     #[inline]
     pub fn next(&mut self) -> Result<Option<Frame<'_>>, FileError> {
         // The case that counts: a classic record that lies complete in the buffer.
@@ -186,31 +173,15 @@ impl Problem {
         let path = path.to_owned();
         let (offset, decompressed) = (window.offset(), window.is_compressed());
         match self {
-            Problem::Fault(Fault::Io(source)) => FileError::Read {
-                path,
-                offset: window.bytes_read(),
-                source,
-            },
-            Problem::Fault(Fault::Decompress(reason)) => FileError::Corrupt {
-                path,
-                offset,
-                decompressed,
-                what: Corruption::Compression(reason),
-            },
-            Problem::Corrupt(what) => FileError::Corrupt {
-                path,
-                offset,
-                decompressed,
-                what,
-            },
+            Problem::Fault(Fault::Io(source)) => FileError::Read { path, offset: window.bytes_read(), source },
+            Problem::Fault(Fault::Decompress(reason)) => {
+                FileError::Corrupt { path, offset, decompressed, what: Corruption::Compression(reason) }
+            }
+            Problem::Corrupt(what) => FileError::Corrupt { path, offset, decompressed, what },
             Problem::Empty => FileError::Empty { path, decompressed },
             Problem::NotACapture => {
                 let head: Vec<u8> = window.unread().iter().copied().take(16).collect();
-                FileError::NotACapture {
-                    path,
-                    decompressed,
-                    head: error::Head(head),
-                }
+                FileError::NotACapture { path, decompressed, head: error::Head(head) }
             }
         }
     }

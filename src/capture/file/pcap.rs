@@ -39,22 +39,14 @@ impl Variant {
                 0xa1b2_cd34 => (1_000, 24),
                 _ => return None,
             };
-            Some(Variant {
-                big_endian,
-                fraction,
-                header,
-            })
+            Some(Variant { big_endian, fraction, header })
         };
         of(false, u32::from_le_bytes(*magic)).or_else(|| of(true, u32::from_be_bytes(*magic)))
     }
 
     #[inline]
     fn number(self, field: [u8; 4]) -> u32 {
-        if self.big_endian {
-            u32::from_be_bytes(field)
-        } else {
-            u32::from_le_bytes(field)
-        }
+        if self.big_endian { u32::from_be_bytes(field) } else { u32::from_le_bytes(field) }
     }
 }
 
@@ -71,21 +63,13 @@ impl Classic {
             return Err(Corruption::Header);
         };
         let [a, b, c, d] = version;
-        let major = if variant.big_endian {
-            u16::from_be_bytes([a, b])
-        } else {
-            u16::from_le_bytes([a, b])
-        };
+        let major = if variant.big_endian { u16::from_be_bytes([a, b]) } else { u16::from_le_bytes([a, b]) };
         if major != 2 {
-            let minor = if variant.big_endian {
-                u16::from_be_bytes([c, d])
-            } else {
-                u16::from_le_bytes([c, d])
-            };
+            let minor = if variant.big_endian { u16::from_be_bytes([c, d]) } else { u16::from_le_bytes([c, d]) };
             return Err(Corruption::Version { major, minor });
         }
         // The upper 16 bits tell of a frame check sequence.
-        let link = LinkType((variant.number(network) & 0xffff) as u16);
+        let link = LinkType(variant.number(network) as u16);
         Ok(Classic { variant, link })
     }
 

@@ -27,7 +27,7 @@ const IF_TSOFFSET: u16 = 14;
 
 /// Type, length, length again, bytes.
 const SMALLEST_BLOCK: u32 = 12;
-/// Longer blocks are refused, as libpcap (sf-pcapng.c) and Wireshark (wiretap/pcapng.c) do; bytes.
+/// Longer blocks are refused, bytes (libpcap sf-pcapng.c, INITIAL_MAX_BLOCKSIZE).
 const LONGEST_BLOCK: u32 = 16 << 20;
 /// As many as the old Packet Block's 16 bits can name.
 const MOST_INTERFACES: usize = 65_536;
@@ -59,11 +59,7 @@ impl ByteOrder {
 
     #[inline]
     fn word(self, field: [u8; 4]) -> u32 {
-        if self.big_endian {
-            u32::from_be_bytes(field)
-        } else {
-            u32::from_le_bytes(field)
-        }
+        if self.big_endian { u32::from_be_bytes(field) } else { u32::from_le_bytes(field) }
     }
 
     /// The two 16-bit fields of a word.
@@ -156,10 +152,7 @@ impl Sections {
             return Err(Corruption::BlockLength(length));
         };
         if self.order.word(trailer) != length {
-            return Err(Corruption::BlockTrailer {
-                length,
-                trailer: self.order.word(trailer),
-            });
+            return Err(Corruption::BlockTrailer { length, trailer: self.order.word(trailer) });
         }
         self.block(self.order.word(kind), block, length as usize)
     }
@@ -169,13 +162,9 @@ impl Sections {
     fn block(&mut self, kind: u32, block: &[[u8; 4]], length: usize) -> Result<Step, Corruption> {
         let order = self.order;
         match (kind, block) {
-            (ENHANCED_PACKET, &[_, _, interface, high, low, captured, original, ref data @ ..]) => self.packet(
-                order.word(interface),
-                [high, low],
-                [captured, original],
-                data,
-                (28, length),
-            ),
+            (ENHANCED_PACKET, &[_, _, interface, high, low, captured, original, ref data @ ..]) => {
+                self.packet(order.word(interface), [high, low], [captured, original], data, (28, length))
+            }
             (PACKET, &[_, _, interface, high, low, captured, original, ref data @ ..]) => {
                 let (interface, _drops) = order.halves(interface);
                 self.packet(interface.into(), [high, low], [captured, original], data, (28, length))
@@ -214,46 +203,25 @@ impl Sections {
         let order = self.order;
         let [high, low] = time.map(|field| u64::from(order.word(field)));
         let [captured, original_length] = lengths.map(|field| order.word(field));
-        let described = self
-            .interfaces
-            .get(interface as usize)
-            .ok_or(Corruption::UnknownInterface(interface))?;
+        let described = self.interfaces.get(interface as usize).ok_or(Corruption::UnknownInterface(interface))?;
         if captured > MAX_FRAME || captured as usize > data.as_flattened().len() {
             return Err(Corruption::FrameLength(captured));
         }
         self.last_time = described.time(high << 32 | low);
         let (time, link) = (self.last_time, described.link);
-        Ok(Step::Frame(Found {
-            time,
-            link,
-            original_length,
-            start,
-            length: captured as usize,
-            consumed,
-        }))
+        Ok(Step::Frame(Found { time, link, original_length, start, length: captured as usize, consumed }))
     }
 
     /// Section 4.4: interface 0, no time, and the captured length follows from the block and the snaplen.
     fn simple_packet(&self, original: u32, data: &[[u8; 4]], consumed: usize) -> Result<Step, Corruption> {
         let interface = self.interfaces.first().ok_or(Corruption::UnknownInterface(0))?;
-        let limit = if interface.snaplen == 0 {
-            u32::MAX
-        } else {
-            interface.snaplen
-        };
+        let limit = if interface.snaplen == 0 { u32::MAX } else { interface.snaplen };
         let length = (original.min(limit) as usize).min(data.as_flattened().len());
         if length > MAX_FRAME as usize {
             return Err(Corruption::FrameLength(length as u32));
         }
         let (time, link) = (self.last_time, interface.link);
-        Ok(Step::Frame(Found {
-            time,
-            link,
-            original_length: original,
-            start: 12,
-            length,
-            consumed,
-        }))
+        Ok(Step::Frame(Found { time, link, original_length: original, start: 12, length, consumed }))
     }
 
     fn interface(&mut self, link: LinkType, snaplen: u32, options: &[[u8; 4]]) -> Result<(), Corruption> {
@@ -261,12 +229,7 @@ impl Sections {
             return Err(Corruption::TooManyInterfaces);
         }
         // Section 4.2: microseconds unless if_tsresol says otherwise.
-        let mut interface = Interface {
-            link,
-            snaplen,
-            unit: Unit::of(6),
-            offset: 0,
-        };
+        let mut interface = Interface { link, snaplen, unit: Unit::of(6), offset: 0 };
         let mut rest = options;
         while let [head, body @ ..] = rest {
             let (code, length) = self.order.halves(*head);
@@ -292,11 +255,7 @@ impl Sections {
 
     /// A signed 64-bit option in the section's byte order.
     fn seconds(&self, first: [u8; 4], second: [u8; 4]) -> i128 {
-        let (high, low) = if self.order.big_endian {
-            (first, second)
-        } else {
-            (second, first)
-        };
+        let (high, low) = if self.order.big_endian { (first, second) } else { (second, first) };
         let bits = u64::from(self.order.word(high)) << 32 | u64::from(self.order.word(low));
         i128::from(bits.cast_signed())
     }

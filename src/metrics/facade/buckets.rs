@@ -35,11 +35,7 @@ impl Storage<Key> for BucketStorage {
         let bounds = self.bounds.get(key.name()).copied().unwrap_or(DEFAULT_BOUNDS);
         // One more than there are bounds: what is above the last.
         let counts = (0..=bounds.len()).map(|_| AtomicU64::new(0)).collect();
-        Arc::new(Buckets {
-            bounds,
-            counts,
-            sum: AtomicU64::default(),
-        })
+        Arc::new(Buckets { bounds, counts, sum: AtomicU64::default() })
     }
 }
 
@@ -71,9 +67,6 @@ impl Buckets {
     pub fn snapshot(&self) -> (f64, Vec<(f64, u64)>) {
         let bounds = self.bounds.iter().copied().chain([f64::INFINITY]);
         let counts = self.counts.iter().map(|count| count.load(Ordering::Relaxed));
-        (
-            f64::from_bits(self.sum.load(Ordering::Relaxed)),
-            bounds.zip(counts).collect(),
-        )
+        (f64::from_bits(self.sum.load(Ordering::Relaxed)), bounds.zip(counts).collect())
     }
 }

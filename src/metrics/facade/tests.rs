@@ -82,23 +82,11 @@ fn what_is_not_valid_is_refused_and_counted() {
         (0..3).for_each(|_| gauge!("many", "i" => "0").set(1.0));
     });
     let out = scrape(&facade);
-    for (reason, count) in [
-        ("invalid_name", 6),
-        ("invalid_label", 8),
-        ("kind_conflict", 2),
-        ("series_limit", 5),
-    ] {
+    for (reason, count) in [("invalid_name", 6), ("invalid_label", 8), ("kind_conflict", 2), ("series_limit", 5)] {
         let line = format!("sidetone_metrics_refused_total{{reason=\"{reason}\"}} {count}\n");
-        assert!(
-            out.contains(&line),
-            "{line}{}",
-            out.lines().filter(|l| l.contains("refused")).collect::<String>()
-        );
+        assert!(out.contains(&line), "{line}{}", out.lines().filter(|l| l.contains("refused")).collect::<String>());
     }
-    assert_eq!(
-        out.lines().filter(|line| line.starts_with("many{")).count(),
-        MAX_SERIES_PER_FAMILY
-    );
+    assert_eq!(out.lines().filter(|line| line.starts_with("many{")).count(), MAX_SERIES_PER_FAMILY);
     assert!(!out.lines().any(|line| line.starts_with("g{") || line.starts_with("h{")));
 }
 
@@ -106,9 +94,5 @@ fn what_is_not_valid_is_refused_and_counted() {
 fn label_values_may_be_anything() {
     let facade = facade();
     with_local_recorder(&facade, || counter!("x", "v" => "a\"b\\c\nd").increment(1));
-    assert!(
-        scrape(&facade).contains("x_total{v=\"a\\\"b\\\\c\\nd\"} 1\n"),
-        "{}",
-        scrape(&facade)
-    );
+    assert!(scrape(&facade).contains("x_total{v=\"a\\\"b\\\\c\\nd\"} 1\n"), "{}", scrape(&facade));
 }
