@@ -70,9 +70,10 @@ impl Outcome {
             487 => Outcome::Cancelled,
             // 607 Unwanted (RFC 8197), 608 Rejected by analytics (RFC 8688).
             607 | 608 => Outcome::Blocked,
-            // Bad Gateway, Server Time-out: the next hop did not do its part.
-            502 | 504 => Outcome::NetworkFailure,
-            500..=599 => Outcome::ServerFailure,
+            // Service Unavailable, Server Time-out: no way through, as RFC 3263 section 4.3 takes a 503.
+            503 | 504 => Outcome::NetworkFailure,
+            // 603 Decline is the callee's own choice.
+            500..=602 | 605..=699 => Outcome::ServerFailure,
             _ => Outcome::Rejected,
         }
     }

@@ -7,6 +7,7 @@ use serde::Serialize;
 use crate::call::{EndedBy, Outcome};
 use crate::engine::Analysis;
 use crate::media::StreamReport;
+use crate::quality::codec::CodecId;
 use crate::wire::Undecoded;
 
 use super::{CaptureSummary, Findings};
@@ -72,7 +73,7 @@ struct StreamEntry {
     source: String,
     destination: String,
     payload_type: u8,
-    codec: &'static str,
+    codec: Option<&'static str>,
     clock_rate_hz: Option<u32>,
     call_id: Option<String>,
     first_packet_time: f64,
@@ -196,7 +197,7 @@ fn stream(report: &StreamReport, ids: &BTreeMap<u64, String>) -> StreamEntry {
         source: report.key.source().to_string(),
         destination: report.key.destination().to_string(),
         payload_type: report.payload_type,
-        codec: report.codec.name(),
+        codec: (report.codec != CodecId::UNKNOWN).then(|| report.codec.name()),
         clock_rate_hz: (report.clock_rate != 0).then_some(report.clock_rate),
         call_id: ids.get(&report.call).cloned(),
         first_packet_time: report.first_arrival.seconds(),

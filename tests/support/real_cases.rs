@@ -96,14 +96,25 @@ pub const NOTHING: Partly =
     Partly { file: "", why: "", sip: Some((&[], &[])), calls: Calls::Skipped, streams: Streams::None, rtcp: None };
 
 /// RTCP that is not compared.
-pub const ENCRYPTED_RTCP: [(&str, &str); 2] = [
+pub const ENCRYPTED_RTCP: [(&str, &str); 4] = [
     ("ndpi--discord_mid_flow.pcap", "encrypted; tshark reads types out of the ciphertext's first bytes"),
+    ("ndpi--rtp.pcapng", "three encrypted RTPFB, which tshark does not dissect"),
+    ("ndpi--stun_dtls_rtp.pcapng", "one SRTCP XR, which tshark does not dissect"),
     ("voipshark--SIP-SRTP-Normal_Call_two_parties.pcap", "SRTCP: tshark shows no type, the first one is clear"),
 ];
 
 /// Fields of one call or stream in which the reference is at fault or means something else: file, Call-ID or SSRC,
 /// field, what is right (as JSON), why.
-pub const EXCEPTIONS: &[(&str, &str, &str, &str, &str)] = &[];
+pub const EXCEPTIONS: &[(&str, &str, &str, &str, &str)] = &[
+    (FAX, "0x0eaf0eaf", "packets", "159", FAX_TAIL),
+    (FAX, "0x0eaf0eaf", "expected", "1871", FAX_TAIL),
+    (FAX, "0x0eaf0eaf", "jitter_seconds.last", "0.00094898266633", FAX_TAIL),
+    (FAX, "0x0eaf0eaf", "jitter_seconds.mean", "0.00245080544307", FAX_TAIL),
+];
+const FAX: &str = "ndpi--FAX-Call-t38.pcap";
+/// All four values recomputed with integer time stamps from the datagrams' bytes.
+const FAX_TAIL: &str =
+    "PCMA packets 1844 to 1870 still come after the re-INVITE to T.38, and tshark dissects them as T.38";
 
 /// RFC 4475 messages whose start line breaks the grammar: malformed, and none of a method or code (tshark agrees).
 pub const MALFORMED: [(&str, &str); 2] = [
