@@ -45,7 +45,8 @@ function line() {
 
 function numbers() {
   print total("call_attempts_total"), total("call_answers_total"), outcome["completed"] + 0, outcome["busy"] + 0,
-    outcome["not_found"] + 0, outcome["cancelled"] + 0, total("rtp_packets_total"), total("rtp_streams_active"), total("call_active")
+    outcome["not_found"] + 0, outcome["cancelled"] + 0, total("rtp_packets_total"),
+    total("rtp_packets_lost_total"), total("rtp_streams_active"), total("call_active")
 }
 
 /^#/ { next }

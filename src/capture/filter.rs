@@ -3,11 +3,13 @@
 use std::fmt::Write;
 
 use crate::config::{Capture, PortRange};
+use crate::wire::LinkType;
 
 use super::live::LiveError;
 
-/// The configured expression, or one that takes UDP from and to the SIP and media ports, tagged or not.
-pub fn expression(capture: &Capture) -> String {
+/// The configured expression, or one that takes UDP from and to the SIP and media ports; tagged or not, where the link
+/// layer has tags that libpcap can filter by.
+pub fn expression(capture: &Capture, link: LinkType) -> String {
     if let Some(own) = &capture.filter {
         return own.clone();
     }
@@ -21,6 +23,9 @@ pub fn expression(capture: &Capture) -> String {
             PortRange { first, last } if first == last => write!(ports, "port {first}"),
             PortRange { first, last } => write!(ports, "portrange {first}-{last}"),
         };
+    }
+    if link != LinkType::ETHERNET {
+        return format!("udp and ({ports})");
     }
     // `vlan` moves the offsets of all that follows it, so it stands last.
     format!("(udp and ({ports})) or (vlan and udp and ({ports}))")
@@ -59,8 +64,12 @@ mod tests {
             ..Capture::default()
         };
         let ports = "portrange 5060-5061 or port 6000 or portrange 10000-30000";
-        assert_eq!(expression(&capture), format!("(udp and ({ports})) or (vlan and udp and ({ports}))"));
+        let tagged = expression(&capture, LinkType::ETHERNET);
+        assert_eq!(tagged, format!("(udp and ({ports})) or (vlan and udp and ({ports}))"));
+        assert!(compile(&tagged).is_ok());
+        assert_eq!(expression(&capture, LinkType::LINUX_SLL), format!("udp and ({ports})"));
         capture.filter = Some("udp".into());
-        assert_eq!(expression(&capture), "udp");
+        assert_eq!(expression(&capture, LinkType::ETHERNET), "udp");
+        assert!(matches!(compile("udp porrt 3"), Err(LiveError::Filter { .. })));
     }
 }

@@ -4,10 +4,13 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 use std::time::Duration;
 
 use pcap::{Active, Device};
+use tracing::info;
 
 use crate::config::Capture as Config;
 use crate::time::Timestamp;
 use crate::wire::LinkType;
+
+use super::filter;
 
 /// How long the kernel may keep a packet to hand over many at once, milliseconds.
 const BATCH_MILLISECONDS: i32 = 50;
@@ -89,7 +92,7 @@ pub struct Drops {
 
 impl Interface {
     /// Opens an interface for reading without blocking.
-    pub fn open(name: &str, config: &Config, filter: &str) -> Result<Interface, LiveError> {
+    pub fn open(name: &str, config: &Config) -> Result<Interface, LiveError> {
         let failed = |source| explain(name, source);
         let mut capture = pcap::Capture::from_device(name)
             .map_err(failed)?
@@ -99,11 +102,13 @@ impl Interface {
             .timeout(BATCH_MILLISECONDS)
             .open()
             .map_err(failed)?;
-        capture
-            .filter(filter, true)
-            .map_err(|reason| LiveError::Filter { filter: filter.to_owned(), reason: reason.to_string() })?;
         let link = LinkType(capture.get_datalink().0 as u16);
+        let filter = filter::expression(config, link);
+        if let Err(reason) = capture.filter(&filter, true) {
+            return Err(LiveError::Filter { filter, reason: reason.to_string() });
+        }
         let capture = capture.setnonblock().map_err(failed)?;
+        info!(interface = %name, %filter, "capturing");
         Ok(Interface { capture, link })
     }
 

@@ -11,13 +11,12 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 use tokio::sync::oneshot;
-use tracing::{info, warn};
+use tracing::warn;
 
 use crate::config::Capture as Config;
 use crate::engine::{Engine, Snapshot};
 use crate::time::Timestamp;
 
-use super::filter;
 use super::live::{self, Drops, IDLE, Interface, LiveError};
 
 /// Frames taken from one interface before the others and the requests have their turn.
@@ -119,7 +118,6 @@ struct Slot {
 
 struct Capture {
     config: Config,
-    filter: String,
     engine: Engine,
     slots: Vec<Slot>,
 }
@@ -127,8 +125,7 @@ struct Capture {
 impl Capture {
     fn open(config: Config, engine: Engine) -> Result<Capture, StartError> {
         let names = live::interfaces(&config)?;
-        let filter = filter::expression(&config);
-        let mut capture = Capture { config, filter, engine, slots: Vec::new() };
+        let mut capture = Capture { config, engine, slots: Vec::new() };
         let mut failure = None;
         for name in names {
             match capture.add(&name) {
@@ -149,14 +146,11 @@ impl Capture {
     /// Adds an interface, open or to be tried again.
     fn add(&mut self, name: &str) -> Result<(), LiveError> {
         let index = self.engine.add_interface(name);
-        let opened = Interface::open(name, &self.config, &self.filter);
+        let opened = Interface::open(name, &self.config);
         let (open, result) = match opened {
             Ok(interface) => (Some(interface), Ok(())),
             Err(error) => (None, Err(error)),
         };
-        if open.is_some() {
-            info!(interface = %name, filter = %self.filter, "capturing");
-        }
         self.mark(index, open.is_some());
         self.slots.push(Slot {
             name: name.to_owned(),
@@ -254,9 +248,8 @@ impl Capture {
     fn reopen(&mut self, at: usize) {
         let slot = &mut self.slots[at];
         slot.retry = Instant::now() + self.config.reopen_interval;
-        match Interface::open(&slot.name, &self.config, &self.filter) {
+        match Interface::open(&slot.name, &self.config) {
             Ok(interface) => {
-                info!(interface = %slot.name, "capturing again");
                 slot.open = Some(interface);
                 let index = slot.index;
                 if let Some(numbers) = self.engine.interface(index) {

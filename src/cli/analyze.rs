@@ -50,7 +50,7 @@ enum Format {
 pub fn run(args: &AnalyzeArgs) -> ExitCode {
     let config = match args.config.load() {
         Ok(config) => config,
-        Err(error) => return super::fail(error),
+        Err(status) => return status,
     };
     let site = Arc::new(site(&config));
     let mut engine = Engine::new(Settings::new(&config, true), site);

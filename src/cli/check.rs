@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use clap::Args;
 
 use crate::capture::filter;
+use crate::wire::LinkType;
 
 use super::ConfigArgs;
 
@@ -18,9 +19,9 @@ pub struct CheckArgs {
 pub fn run(args: &CheckArgs) -> ExitCode {
     let config = match args.config.load() {
         Ok(config) => config,
-        Err(error) => return super::fail(error),
+        Err(status) => return status,
     };
-    let expression = filter::expression(&config.capture);
+    let expression = filter::expression(&config.capture, LinkType::ETHERNET);
     if let Err(error) = filter::compile(&expression) {
         return super::fail(error);
     }

@@ -72,8 +72,16 @@ impl ConfigArgs {
         }
     }
 
-    fn load(&self) -> Result<Config, ConfigError> {
-        self.path().map_or_else(|| Ok(Config::default()), Config::load)
+    /// The configuration; what is wrong with it is said here.
+    fn load(&self) -> Result<Config, ExitCode> {
+        self.path().map_or_else(|| Ok(Config::default()), Config::load).map_err(|error| match error {
+            // A report of its own, one paragraph a mistake.
+            ConfigError::Invalid { .. } => {
+                eprintln!("{error}");
+                ExitCode::FAILURE
+            }
+            ConfigError::Unreadable { .. } => fail(error),
+        })
     }
 }
 

@@ -24,7 +24,7 @@ pub struct RunArgs {
 pub fn run(args: &RunArgs) -> ExitCode {
     let mut config = match args.config.load() {
         Ok(config) => config,
-        Err(error) => return super::fail(error),
+        Err(status) => return status,
     };
     if !args.listen_address.is_empty() {
         config.web.listen_address = args.listen_address.clone();
