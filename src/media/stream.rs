@@ -57,6 +57,8 @@ pub struct Stream {
     /// The payload type of events or comfort noise between the media packets.
     pub side_payload_type: u8,
     pub codec: CodecId,
+    /// Whether the slot holds a stream that is running.
+    pub in_use: bool,
     /// Longest time between two arrivals of the running interval, nanoseconds.
     interval_gap: i64,
     pub sequence: Sequence,
@@ -121,6 +123,7 @@ impl Stream {
             payload_type: packet.payload_type,
             side_payload_type: NO_PAYLOAD_TYPE,
             codec: CodecId::UNKNOWN,
+            in_use: true,
             interval_gap: 0,
             sequence: Sequence::new(packet.sequence),
             first_arrival: now,

@@ -15,7 +15,8 @@ const EVICTION_SAMPLE: usize = 16;
 pub struct Table {
     hasher: RandomState,
     index: HashTable<u32>,
-    slots: Vec<Option<Stream>>,
+    /// Streams; what the index does not point at is free.
+    slots: Vec<Stream>,
     free: Vec<u32>,
     capacity: usize,
     /// Where the next search for an entry to evict begins.
@@ -41,16 +42,16 @@ impl Table {
     #[inline(always)]
     pub fn find(&self, key: &Key) -> Option<u32> {
         let hash = self.hasher.hash_one(key);
-        self.index.find(hash, |at| slot(&self.slots, *at).is_some_and(|stream| stream.key == *key)).copied()
+        self.index.find(hash, |at| self.slots.get(*at as usize).is_some_and(|stream| stream.key == *key)).copied()
     }
 
     pub fn get(&self, at: u32) -> Option<&Stream> {
-        slot(&self.slots, at)
+        self.slots.get(at as usize).filter(|stream| stream.in_use)
     }
 
     #[inline(always)]
     pub fn get_mut(&mut self, at: u32) -> Option<&mut Stream> {
-        self.slots.get_mut(at as usize)?.as_mut()
+        self.slots.get_mut(at as usize).filter(|stream| stream.in_use)
     }
 
     pub fn is_full(&self) -> bool {
@@ -62,23 +63,25 @@ impl Table {
         let key = stream.key;
         let at = match self.free.pop() {
             Some(at) => {
-                self.slots[at as usize] = Some(stream);
+                self.slots[at as usize] = stream;
                 at
             }
             None => {
-                self.slots.push(Some(stream));
+                self.slots.push(stream);
                 self.slots.len() as u32 - 1
             }
         };
         let (slots, hasher) = (&self.slots, &self.hasher);
         self.index.insert_unique(hasher.hash_one(key), at, |at| {
-            slot(slots, *at).map_or(0, |stream| hasher.hash_one(stream.key))
+            slots.get(*at as usize).map_or(0, |stream| hasher.hash_one(stream.key))
         });
         at
     }
 
     pub fn remove(&mut self, at: u32) -> Option<Stream> {
-        let stream = self.slots.get_mut(at as usize)?.take()?;
+        let slot = self.get_mut(at)?;
+        let stream = slot.clone();
+        slot.in_use = false;
         let hash = self.hasher.hash_one(stream.key);
         if let Ok(entry) = self.index.find_entry(hash, |other| *other == at) {
             entry.remove();
@@ -93,7 +96,7 @@ impl Table {
         let mut seen = 0;
         for _ in 0..self.slots.len() {
             self.hand = (self.hand + 1) % self.slots.len();
-            let Some(stream) = slot(&self.slots, self.hand as u32) else { continue };
+            let Some(stream) = self.slots.get(self.hand).filter(|stream| stream.in_use) else { continue };
             if oldest.is_none_or(|(_, other)| stream.last_arrival < other.last_arrival) {
                 oldest = Some((self.hand as u32, stream));
             }
@@ -109,9 +112,4 @@ impl Table {
     pub fn slots(&self) -> u32 {
         self.slots.len() as u32
     }
-}
-
-#[inline(always)]
-fn slot(slots: &[Option<Stream>], at: u32) -> Option<&Stream> {
-    slots.get(at as usize)?.as_ref()
 }

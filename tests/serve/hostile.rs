@@ -7,6 +7,9 @@ use sidetone::serve::Limits;
 
 use crate::support::{OPENMETRICS, PATIENCE, TEXT, eventually, ok, read_reply, rejected, start};
 
+/// Both ends of each connection are in this process, whose descriptors are often limited to 1,024.
+const CROWD: u64 = 400;
+
 #[test]
 fn malformed_and_oversized_requests_are_refused() {
     let server = start(Limits::default(), |_| ok(OPENMETRICS));
@@ -102,11 +105,11 @@ fn a_stuck_or_trickling_reader_is_cut_off() {
 }
 
 #[test]
-fn a_thousand_connections_get_served_or_told() {
+fn a_crowd_of_connections_gets_served_or_told() {
     let limits = Limits { max_connections: 100, ..Limits::default() };
     let server = start(limits, |_| ok(OPENMETRICS));
     let before = rejected("limit");
-    let mut streams: Vec<_> = (0..1_000).map(|_| server.connect()).collect();
+    let mut streams: Vec<_> = (0..CROWD).map(|_| server.connect()).collect();
     let (mut served, mut told, mut closed) = (0, 0, 0);
     for stream in &mut streams {
         let _ = stream.get_mut().write_all(b"GET /-/healthy HTTP/1.1\r\nHost: x\r\n\r\n"); // some are closed already
@@ -117,9 +120,9 @@ fn a_thousand_connections_get_served_or_told() {
             None => closed += 1,
         }
     }
-    assert_eq!((served, told + closed), (100, 900), "told {told}");
+    assert_eq!((served, told + closed), (100, CROWD - 100), "told {told}");
     assert!(told > 0, "refusals are spoken while there is room for them");
-    assert!(rejected("limit") >= before + 900);
+    assert!(rejected("limit") >= before + CROWD - 100);
     drop(streams);
     eventually("there is room again", || server.get("/-/healthy", "").status == 200);
 }

@@ -1,5 +1,7 @@
 //! The HTTP server over real sockets: what it answers.
 
+#![allow(clippy::disallowed_methods)] // What is tested here are deadlines.
+
 use std::io::{Read, Write};
 use std::net::SocketAddr;
 use std::process::{Command, Stdio};
