@@ -45,6 +45,8 @@ pub struct Call {
     pub caller_tag: u64,
     /// CSeq of the last INVITE of the attempt: after a challenge it is sent again with a higher one.
     pub cseq: u32,
+    /// Fingerprint of that INVITE's Via branch on the first hop.
+    pub branch: u64,
     pub started: Timestamp,
     /// The last transmission of the attempt's INVITE.
     pub invited: Timestamp,
@@ -64,11 +66,6 @@ pub struct Call {
 }
 
 impl Call {
-    /// Whether a response that arrives at `to` reaches the caller's side of the first hop, past any proxy behind it.
-    pub fn is_first_hop(&self, from: Endpoint, to: Endpoint) -> bool {
-        to.ip == self.source.ip && (from.ip != self.source.ip || to.port == self.source.port)
-    }
-
     /// Whether the attempt was refused for lack of credentials and waits to be sent again.
     pub fn is_challenged(&self) -> bool {
         self.state != State::Ended && matches!(self.final_status, Some(401 | 407))

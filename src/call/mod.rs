@@ -177,6 +177,11 @@ impl Signalling {
         self.hasher.hash_one(sip::parameter(value, b"tag").unwrap_or(&[]))
     }
 
+    /// A request and its responses carry the same top Via branch on one hop, and another on the next (RFC 3261 section 16.6).
+    fn branch(&self, message: &Message<'_>) -> u64 {
+        self.hasher.hash_one(sip::parameter(message.via, b"branch").unwrap_or(&[]))
+    }
+
     /// A repeated INVITE starts the wait for an answer anew.
     fn repeated(&mut self, at: &Context<'_, '_>, method: Method) {
         if method == Method::Invite
@@ -215,8 +220,10 @@ impl Signalling {
     /// An INVITE without a To tag: a new call, the same attempt on its next hop, or the attempt again.
     fn invite(&mut self, at: &Context<'_, '_>) {
         let cseq = at.message.cseq.map_or(0, |(number, _)| number);
-        let caller_tag = self.tag(at.message.from);
-        let Some(call) = self.calls.find(at.message.call_id) else { return self.new_call(at, cseq, caller_tag) };
+        let (caller_tag, branch) = (self.tag(at.message.from), self.branch(at.message));
+        let Some(call) = self.calls.find(at.message.call_id) else {
+            return self.new_call(at, cseq, caller_tag, branch);
+        };
         if cseq <= call.cseq || caller_tag != call.caller_tag {
             return;
         }
@@ -232,10 +239,10 @@ impl Signalling {
         } else {
             return;
         }
-        (call.cseq, call.invited) = (cseq, at.now);
+        (call.cseq, call.branch, call.invited) = (cseq, branch, at.now);
     }
 
-    fn new_call(&mut self, at: &Context<'_, '_>, cseq: u32, caller_tag: u64) {
+    fn new_call(&mut self, at: &Context<'_, '_>, cseq: u32, caller_tag: u64, branch: u64) {
         if self.calls.is_full()
             && let Some(oldest) = self.calls.pick_for_eviction()
         {
@@ -262,6 +269,7 @@ impl Signalling {
             state: State::Setup,
             caller_tag,
             cseq,
+            branch,
             started: at.now,
             invited: at.now,
             set_up: None,
@@ -329,9 +337,10 @@ impl Signalling {
     }
 
     fn refused(&mut self, at: &Context<'_, '_>, code: u16) {
+        let branch = self.branch(at.message);
         let Some(call) = self.calls.find(at.message.call_id) else { return };
         // A refusal behind a proxy is the proxy's to deal with; what reaches the caller counts.
-        if call.answered.is_some() || call.state == State::Ended || !call.is_first_hop(at.from, at.to) {
+        if call.answered.is_some() || call.state == State::Ended || branch != call.branch {
             return;
         }
         call.final_status = Some(code);
@@ -386,8 +395,11 @@ impl Signalling {
         }
     }
 
-    /// Session descriptions announce where their sender receives.
+    /// Session descriptions announce where their sender receives. Those of a call that is over announce nothing.
     fn session(&mut self, call: u64, message: &Message<'_>) {
+        if self.calls.by_serial(call).is_none_or(|call| call.state == State::Ended) {
+            return;
+        }
         let Some(body) = sdp::find(message.content_type, message.body) else { return };
         let media = sdp::parse(body).into_iter().filter(|media| media.rtp && media.receives_at.is_some());
         self.effects.extend(media.map(|media| Effect::Announce { call, media }));

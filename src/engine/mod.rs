@@ -19,6 +19,8 @@ pub use numbers::{FAMILIES, InterfaceNumbers};
 
 /// How often timers and intervals of quiet streams are looked after.
 const TICK: Duration = Duration::from_secs(1);
+/// Frames between two steps back of the clock that are followed: time stamps that jump to and fro cost no sweep each.
+const STEP_BACK_FRAMES: u32 = 4096;
 
 /// The settings of a core, taken from the configuration.
 #[derive(Clone, Debug)]
@@ -92,6 +94,7 @@ pub struct Engine {
     media: Media,
     next_tick: Timestamp,
     now: Timestamp,
+    frames_since_tick: u32,
 }
 
 impl Engine {
@@ -108,6 +111,7 @@ impl Engine {
             interfaces: Vec::new(),
             next_tick: Timestamp::default(),
             now: Timestamp::default(),
+            frames_since_tick: 0,
         }
     }
 
@@ -125,7 +129,9 @@ impl Engine {
     /// Takes a frame as captured; `original_length` is its length on the wire.
     #[inline]
     pub fn frame(&mut self, interface: usize, time: Timestamp, link: LinkType, original_length: u32, frame: &[u8]) {
-        if time >= self.next_tick || time < self.now - TICK {
+        self.frames_since_tick += 1;
+        let stepped_back = time < self.now - TICK && self.frames_since_tick > STEP_BACK_FRAMES;
+        if time >= self.next_tick || stepped_back {
             self.tick(time);
         }
         let Some(numbers) = self.interfaces.get_mut(interface) else { return };
@@ -163,6 +169,8 @@ impl Engine {
         }
         match sip::parse(datagram.payload) {
             Ok(Content::Message(mut message)) => {
+                // What signalling says of streams holds from here on, not for the packets before it.
+                self.media.settle();
                 let cut = datagram.payload.len() < datagram.length;
                 if cut && message.problem == Some(Malformed::ContentLength) {
                     message.problem = None;
@@ -197,8 +205,8 @@ impl Engine {
 
     /// Does what time makes due. Where no frames come, whoever captures calls it with its clock.
     pub fn tick(&mut self, now: Timestamp) {
-        self.now = now;
-        self.next_tick = now + TICK;
+        self.media.settle();
+        (self.now, self.next_tick, self.frames_since_tick) = (now, now + TICK, 0);
         self.signalling.tick(now);
         self.pass_on(now);
         self.media.tick(now);
@@ -206,6 +214,7 @@ impl Engine {
 
     /// Copies the numbers out; peaks start anew.
     pub fn snapshot(&mut self) -> Snapshot {
+        self.media.settle();
         let snapshot = Snapshot {
             site: Arc::clone(&self.site),
             interfaces: self.interfaces.clone(),
@@ -221,6 +230,7 @@ impl Engine {
     /// The capture is over: gives every call and stream that was kept, and settles the numbers.
     pub fn finish(&mut self) -> Analysis {
         let last = self.interfaces.iter().map(|interface| interface.last_packet).max().unwrap_or_default();
+        self.media.settle();
         let calls = self.signalling.finish(last);
         let last_packets = calls.iter().map(|call| self.media.last_packet(call.serial)).collect();
         self.pass_on(last);

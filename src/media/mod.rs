@@ -3,6 +3,7 @@
 mod binding;
 mod candidates;
 mod numbers;
+mod pipeline;
 mod report;
 mod sequence;
 mod stream;
@@ -23,6 +24,7 @@ use crate::wire::{Datagram, Endpoint, rtcp};
 use binding::Bindings;
 use candidates::Candidates;
 use numbers::CellKey;
+use pipeline::{Pipeline, Waiting};
 use sequence::Arrival;
 use stream::Stream;
 use table::Table;
@@ -55,6 +57,7 @@ pub struct Media {
     settings: Settings,
     site: Arc<Site>,
     streams: Table,
+    pipeline: Pipeline,
     candidates: Candidates,
     bindings: Bindings,
     /// Streams without a call, by the endpoints that a later SDP may announce.
@@ -68,6 +71,7 @@ impl Media {
     pub fn new(settings: Settings, site: Arc<Site>) -> Media {
         Media {
             streams: Table::new(settings.max_streams),
+            pipeline: Pipeline::default(),
             candidates: Candidates::new(settings.max_candidates),
             settings,
             site,
@@ -79,7 +83,7 @@ impl Media {
         }
     }
 
-    /// Takes an RTP packet.
+    /// Takes an RTP packet. It counts once a few more have come, or [`Self::settle`] is called.
     #[inline]
     pub fn rtp(&mut self, now: Timestamp, datagram: &Datagram<'_>, packet: &Packet) {
         let key = Key {
@@ -89,9 +93,25 @@ impl Media {
             destination_port: datagram.destination.port,
             ssrc: packet.ssrc,
         };
-        match self.streams.find(&key) {
-            Some(at) => self.packet(now, at, packet),
-            None => self.unknown(now, key, packet),
+        let likely = self.streams.likely(&key);
+        if let Some(oldest) = self.pipeline.push(Waiting { now, key, packet: *packet, likely }) {
+            self.arrived(&oldest);
+        }
+    }
+
+    /// Counts the packets that are still under way: before anything else happens to streams, and before numbers are read.
+    pub fn settle(&mut self) {
+        while let Some(oldest) = self.pipeline.pop() {
+            self.arrived(&oldest);
+        }
+    }
+
+    #[inline(always)]
+    fn arrived(&mut self, waiting: &Waiting) {
+        let likely = waiting.likely.filter(|at| self.streams.get(*at).is_some_and(|s| s.key == waiting.key));
+        match likely.or_else(|| self.streams.find(&waiting.key)) {
+            Some(at) => self.packet(waiting.now, at, &waiting.packet),
+            None => self.unknown(waiting.now, waiting.key, &waiting.packet),
         }
     }
 
@@ -364,6 +384,7 @@ impl Media {
 
     /// The capture is over: ends every stream.
     pub fn finish(&mut self) {
+        self.settle();
         for at in 0..self.streams.slots() {
             self.end(at);
         }
