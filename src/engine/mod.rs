@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::call::{self, Call, Effect, Signalling, Transport};
 use crate::config::{Config, PortRange};
-use crate::media::{self, Media, StreamReport};
+use crate::media::{self, Media, RoundTrip, StreamReport};
 use crate::numbers::Collection;
 use crate::site::Site;
 use crate::time::Timestamp;
@@ -152,7 +152,11 @@ impl Engine {
                     self.media.rtp(now, datagram, &packet);
                 }
             }
-            Kind::Rtcp => self.media.rtcp(datagram),
+            Kind::Rtcp => {
+                // A report speaks of the packets before it.
+                self.media.settle();
+                self.media.rtcp(now, datagram);
+            }
             Kind::Other => self.text(now, datagram),
         }
     }
@@ -239,6 +243,7 @@ impl Engine {
             calls,
             last_media: last_packets,
             streams: self.media.take_reports(),
+            round_trips: self.media.take_round_trips(),
             interfaces: self.interfaces.clone(),
             signalling: self.signalling.numbers.clone(),
             media: self.media.numbers.clone(),
@@ -253,6 +258,7 @@ pub struct Analysis {
     /// When the last media packet of each call came.
     pub last_media: Vec<Option<Timestamp>>,
     pub streams: Vec<StreamReport>,
+    pub round_trips: Vec<RoundTrip>,
     pub interfaces: Vec<InterfaceNumbers>,
     pub signalling: call::Numbers,
     pub media: media::Numbers,

@@ -5,6 +5,7 @@ mod candidates;
 mod numbers;
 mod pipeline;
 mod report;
+mod round_trips;
 mod sequence;
 mod stream;
 mod table;
@@ -17,6 +18,7 @@ use foldhash::fast::RandomState;
 use crate::quality::codec::{CodecId, MediaKind};
 use crate::site::Site;
 use crate::time::Timestamp;
+use crate::wire::rtcp::ReportBlock;
 use crate::wire::rtp::Packet;
 use crate::wire::sdp::Format;
 use crate::wire::{Datagram, Endpoint, rtcp};
@@ -25,12 +27,14 @@ use binding::Bindings;
 use candidates::Candidates;
 use numbers::CellKey;
 use pipeline::{Pipeline, Waiting};
+use round_trips::{Report, Reports};
 use sequence::Arrival;
 use stream::Stream;
 use table::Table;
 
 pub use numbers::{FAIR_MOS, FAMILIES, GOOD_MOS, MOS_BOUNDS, Numbers};
 pub use report::StreamReport;
+pub use round_trips::RoundTrip;
 pub use stream::Key;
 
 /// After a call's end its last packets may still be on the way; a stream that is silent for so long has ended with it.
@@ -65,6 +69,8 @@ pub struct Media {
     pub numbers: Numbers,
     pub evicted_streams: u64,
     reports: Vec<StreamReport>,
+    sender_reports: Reports,
+    round_trips: Vec<RoundTrip>,
 }
 
 impl Media {
@@ -73,6 +79,8 @@ impl Media {
             streams: Table::new(settings.max_streams),
             pipeline: Pipeline::default(),
             candidates: Candidates::new(settings.max_candidates),
+            sender_reports: Reports::new(settings.max_streams),
+            round_trips: Vec::new(),
             settings,
             site,
             bindings: Bindings::default(),
@@ -246,11 +254,50 @@ impl Media {
         self.numbers.cells[cell as usize].active += 1;
     }
 
-    /// Counts the RTCP packets of a datagram.
-    pub fn rtcp(&mut self, datagram: &Datagram<'_>) {
+    /// Counts the RTCP packets of a datagram and takes in what they report; encrypted ones report nothing.
+    pub fn rtcp(&mut self, now: Timestamp, datagram: &Datagram<'_>) {
         let direction = self.site.direction(datagram.source.ip, datagram.destination.ip);
+        let readable = rtcp::Packets::are_whole(datagram.payload);
         for packet in rtcp::Packets::new(datagram.payload) {
-            self.numbers.count_rtcp(packet, direction);
+            self.numbers.count_rtcp(packet.kind, direction);
+            let (true, Some(sender)) = (readable, packet.sender()) else { continue };
+            if let Some(info) = packet.sender_info() {
+                let (from, to) = (datagram.source.ip, datagram.destination.ip);
+                self.sender_reports.sent(now, Report { ssrc: sender, ntp_middle: info.ntp_middle, from, to });
+            }
+            for block in packet.report_blocks() {
+                self.reported(now, datagram, sender, &block);
+            }
+        }
+    }
+
+    /// What a receiver says of the stream that comes to it, on the way from it to the sender.
+    fn reported(&mut self, now: Timestamp, datagram: &Datagram<'_>, reporter: u32, block: &ReportBlock) {
+        let (from, to) = (datagram.destination, datagram.source);
+        let (direction, peer) = self.site.place(from.ip, to.ip);
+        if block.last_sr != 0 {
+            let report = Report { ssrc: block.ssrc, ntp_middle: block.last_sr, from: from.ip, to: to.ip };
+            if let Some(seconds) = self.sender_reports.answered(now, &report, block.delay_since_last_sr) {
+                self.numbers.round_trip(direction, peer).observe(seconds);
+                if self.settings.keep_reports {
+                    self.round_trips.push(RoundTrip { ssrc: block.ssrc, reporter, time: now, seconds });
+                }
+            }
+        }
+        // RTCP has the port after the media's, or the same (RFC 3550 section 11, RFC 5761).
+        let stream = [1, 0].into_iter().find_map(|offset| {
+            let key = Key {
+                source_ip: from.ip,
+                destination_ip: to.ip,
+                source_port: from.port.wrapping_sub(offset),
+                destination_port: to.port.wrapping_sub(offset),
+                ssrc: block.ssrc,
+            };
+            self.streams.get(self.streams.find(&key)?)
+        });
+        let Some(stream) = stream else { return };
+        if let Some(cell) = self.numbers.cells.get_mut(stream.cell as usize) {
+            cell.observe_reported(f64::from(block.fraction_lost) / 256.0, f64::from(block.jitter), stream.clock_rate);
         }
     }
 
@@ -398,14 +445,27 @@ impl Media {
         std::mem::take(&mut self.reports)
     }
 
+    /// Round trips measured since the last call.
+    pub fn take_round_trips(&mut self) -> Vec<RoundTrip> {
+        std::mem::take(&mut self.round_trips)
+    }
+
     /// Entries in each table, for `sidetone_tracked_entries`.
-    pub fn tracked(&self) -> [(&'static str, usize); 2] {
-        [("streams", self.streams.len()), ("stream_candidates", self.candidates.len())]
+    pub fn tracked(&self) -> [(&'static str, usize); 3] {
+        [
+            ("streams", self.streams.len()),
+            ("stream_candidates", self.candidates.len()),
+            ("sender_reports", self.sender_reports.len()),
+        ]
     }
 
     /// Entries that gave way at the cap of each table.
-    pub fn evicted(&self) -> [(&'static str, u64); 2] {
-        [("streams", self.evicted_streams), ("stream_candidates", self.candidates.evicted)]
+    pub fn evicted(&self) -> [(&'static str, u64); 3] {
+        [
+            ("streams", self.evicted_streams),
+            ("stream_candidates", self.candidates.evicted),
+            ("sender_reports", self.sender_reports.evicted),
+        ]
     }
 }
 

@@ -18,6 +18,8 @@ const JITTER_BOUNDS: &[f64] = &[0.001, 0.002, 0.005, 0.01, 0.015, 0.02, 0.03, 0.
 const LOSS_BOUNDS: &[f64] = &[0.0, 0.001, 0.0025, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.5];
 const GAP_BOUNDS: &[f64] = &[0.01, 0.02, 0.03, 0.04, 0.06, 0.08, 0.1, 0.15, 0.2, 0.3, 0.5, 1.0, 2.0, 5.0];
 pub const MOS_BOUNDS: &[f64] = &[1.0, 1.5, 2.0, 2.5, 3.0, 3.1, 3.5, FAIR_MOS, 4.0, GOOD_MOS, 4.3, 4.5];
+const ROUND_TRIP_BOUNDS: &[f64] =
+    &[0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.6, 0.8, 1.0, 2.0];
 const BURST_BOUNDS: &[f64] = &[1.0, 2.0, 3.0, 4.0, 5.0, 7.0, 10.0, 15.0, 25.0, 50.0, 100.0, 250.0];
 
 const LABELS: &[&str] = &["codec", "direction", "peer"];
@@ -96,6 +98,25 @@ static RTCP_PACKETS: Family = Family::counter(
     "RTCP packets by type (SR, RR, SDES, BYE, APP, RTPFB, PSFB, XR), those inside compound packets each.",
 );
 
+static ROUND_TRIP: Family = Family::histogram(
+    "rtcp_round_trip_seconds",
+    "seconds",
+    &["direction", "peer"],
+    "Round trip from here to the receiver of a stream and back, from LSR and DLSR (RFC 3550 section 6.4.1); direction is the stream's.",
+);
+static REPORTED_LOSS: Family = Family::histogram(
+    "rtcp_reported_loss_ratio",
+    "ratio",
+    LABELS,
+    "Fraction lost in the report blocks of receivers (RFC 3550 section 6.4.1): what they say, not what is measured here.",
+);
+static REPORTED_JITTER: Family = Family::histogram(
+    "rtcp_reported_jitter_seconds",
+    "seconds",
+    LABELS,
+    "Interarrival jitter in the report blocks of receivers; streams of unknown clock are left out.",
+);
+
 /// The families of this folder, in the order of the catalogue.
 pub static FAMILIES: &[&Family] = &[
     &STREAMS_ACTIVE,
@@ -113,6 +134,9 @@ pub static FAMILIES: &[&Family] = &[
     &LOSS_BURST,
     &STREAM_SECONDS,
     &RTCP_PACKETS,
+    &ROUND_TRIP,
+    &REPORTED_LOSS,
+    &REPORTED_JITTER,
 ];
 
 /// Labels that a stream is counted under.
@@ -138,6 +162,8 @@ pub struct Cell {
     loss_ratio: Histogram,
     gap: Histogram,
     mos: Histogram,
+    reported_loss: Histogram,
+    reported_jitter: Histogram,
     /// Seconds of good, fair, poor and unknown quality.
     seconds: [f64; 4],
 }
@@ -157,7 +183,17 @@ impl Cell {
             loss_ratio: Histogram::new(LOSS_BOUNDS),
             gap: Histogram::new(GAP_BOUNDS),
             mos: Histogram::new(MOS_BOUNDS),
+            reported_loss: Histogram::new(LOSS_BOUNDS),
+            reported_jitter: Histogram::new(JITTER_BOUNDS),
             seconds: [0.0; 4],
+        }
+    }
+
+    /// Counts what a receiver reported of a stream: loss as a ratio, jitter in ticks of its clock.
+    pub fn observe_reported(&mut self, loss_ratio: f64, jitter_ticks: f64, clock_rate: u32) {
+        self.reported_loss.observe(loss_ratio);
+        if clock_rate != 0 {
+            self.reported_jitter.observe(jitter_ticks / f64::from(clock_rate));
         }
     }
 
@@ -187,6 +223,7 @@ pub struct Numbers {
     keys: HashMap<CellKey, u32>,
     pub cells: Vec<Cell>,
     rtcp: HashMap<(u8, Direction), u64>,
+    round_trips: HashMap<(Direction, PeerId), Histogram>,
 }
 
 impl Numbers {
@@ -200,6 +237,11 @@ impl Numbers {
 
     pub fn count_rtcp(&mut self, packet: PacketType, direction: Direction) {
         *self.rtcp.entry((packet as u8, direction)).or_default() += 1;
+    }
+
+    /// The round trips of streams that go this way.
+    pub fn round_trip(&mut self, direction: Direction, peer: PeerId) -> &mut Histogram {
+        self.round_trips.entry((direction, peer)).or_insert_with(|| Histogram::new(ROUND_TRIP_BOUNDS))
     }
 
     /// RTCP packets by type, for the report.
@@ -236,6 +278,8 @@ impl Numbers {
                 (&GAP, &cell.gap),
                 (&MOS, &cell.mos),
                 (&LOSS_BURST, &cell.burst),
+                (&REPORTED_LOSS, &cell.reported_loss),
+                (&REPORTED_JITTER, &cell.reported_jitter),
             ] {
                 add(family, Value::Histogram(histogram.clone()));
             }
@@ -244,6 +288,10 @@ impl Numbers {
                 labels.push(fixed(quality));
                 out.add(&STREAM_SECONDS, labels, Value::CounterFloat(seconds));
             }
+        }
+        for ((direction, peer), histogram) in &self.round_trips {
+            let labels = vec![fixed(direction.name()), site.name(*peer)];
+            out.add(&ROUND_TRIP, labels, Value::Histogram(histogram.clone()));
         }
         for ((number, direction), count) in &self.rtcp {
             let packet = PacketType::ALL[usize::from(*number)];

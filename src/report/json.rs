@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::call::{EndedBy, Outcome};
 use crate::engine::Analysis;
-use crate::media::StreamReport;
+use crate::media::{RoundTrip, StreamReport};
 use crate::quality::codec::CodecId;
 use crate::wire::Undecoded;
 
@@ -118,8 +118,15 @@ struct Bursts {
 #[derive(Serialize)]
 struct Rtcp {
     packets: BTreeMap<&'static str, u64>,
-    /// Not measured yet: unknown, which is not the same as none.
-    round_trips: Option<Vec<()>>,
+    round_trips: Vec<RoundTripEntry>,
+}
+
+#[derive(Serialize)]
+struct RoundTripEntry {
+    ssrc: String,
+    reporter_ssrc: String,
+    time: f64,
+    seconds: f64,
 }
 
 /// The whole document, indented.
@@ -137,7 +144,7 @@ pub fn render(findings: &Findings) -> Result<String, serde_json::Error> {
         streams: analysis.streams.iter().map(|report| stream(report, &ids)).collect(),
         rtcp: Rtcp {
             packets: analysis.media.rtcp_by_type().filter(|(_, n)| *n > 0).map(|(t, n)| (t.name(), n)).collect(),
-            round_trips: None,
+            round_trips: analysis.round_trips.iter().map(round_trip).collect(),
         },
     })
 }
@@ -191,9 +198,22 @@ fn call(findings: &Findings, at: usize) -> CallEntry {
     }
 }
 
+fn round_trip(one: &RoundTrip) -> RoundTripEntry {
+    RoundTripEntry {
+        ssrc: ssrc(one.ssrc),
+        reporter_ssrc: ssrc(one.reporter),
+        time: one.time.seconds(),
+        seconds: one.seconds,
+    }
+}
+
+fn ssrc(number: u32) -> String {
+    format!("0x{number:08x}")
+}
+
 fn stream(report: &StreamReport, ids: &BTreeMap<u64, String>) -> StreamEntry {
     StreamEntry {
-        ssrc: format!("0x{:08x}", report.key.ssrc),
+        ssrc: ssrc(report.key.ssrc),
         source: report.key.source().to_string(),
         destination: report.key.destination().to_string(),
         payload_type: report.payload_type,

@@ -32,8 +32,23 @@ pub fn compare(place: String, report: &Value, truth: &Truth) -> Differences {
 
     calls(&mut differences, items(&report["calls"]), &truth.calls);
     streams(&mut differences, items(&report["streams"]), &truth.streams);
+    round_trips(&mut differences, items(&report["rtcp"]["round_trips"]), truth);
     links(&mut differences, report);
     differences
+}
+
+/// DLSR comes in 1/65536 s, and so do LSR's last bits.
+const ROUND_TRIP_TOLERANCE: f64 = 32e-6;
+
+fn round_trips(differences: &mut Differences, got: &[Value], truth: &Truth) {
+    differences.equal("rtcp.round_trips", &json!(got.len()), truth.round_trips.len());
+    for (at, (got, want)) in got.iter().zip(&truth.round_trips).enumerate() {
+        let name = |field: &str| format!("rtcp.round_trips[{at}].{field}");
+        differences.equal(&name("ssrc"), &got["ssrc"], want.ssrc.as_str());
+        differences.equal(&name("reporter_ssrc"), &got["reporter_ssrc"], want.reporter_ssrc.as_str());
+        time(differences, &name("time"), &got["time"], want.time_ns);
+        differences.near(&name("seconds"), &got["seconds"], Some(want.seconds), ROUND_TRIP_TOLERANCE);
+    }
 }
 
 fn time(differences: &mut Differences, what: &str, got: &Value, want_ns: u64) {

@@ -1,0 +1,114 @@
+//! Round trips from LSR and DLSR (RFC 3550 section 6.4.1), measured where we stand: from the passing of a sender's report
+//! to the passing of the receiver's answer, less the time that the receiver kept it.
+
+use std::collections::HashMap;
+
+use foldhash::fast::RandomState;
+
+use crate::time::Timestamp;
+use crate::wire::Ip;
+
+/// Reports older than one to two of these are forgotten; RTCP intervals are rarely above a minute.
+const GENERATION_NANOS: i64 = 60_000_000_000;
+/// DLSR comes in 1/65536 s: where the receiver is this host, rounding alone may give a little less than nothing.
+const ROUNDING_NANOS: i64 = 1_000_000;
+
+/// A sender's report on its hop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Report {
+    pub ssrc: u32,
+    /// The middle 32 bits of its NTP time.
+    pub ntp_middle: u32,
+    pub from: Ip,
+    pub to: Ip,
+}
+
+/// Round trip to a receiver, as a report block told it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct RoundTrip {
+    /// Whose media was reported.
+    pub ssrc: u32,
+    pub reporter: u32,
+    pub time: Timestamp,
+    pub seconds: f64,
+}
+
+/// When sender reports passed, at most `capacity` of them, in two generations.
+#[derive(Debug)]
+pub struct Reports {
+    young: HashMap<Report, Timestamp, RandomState>,
+    old: HashMap<Report, Timestamp, RandomState>,
+    turned: Timestamp,
+    capacity: usize,
+    pub evicted: u64,
+}
+
+impl Reports {
+    pub fn new(capacity: usize) -> Reports {
+        Reports {
+            young: HashMap::default(),
+            old: HashMap::default(),
+            turned: Timestamp::default(),
+            capacity: capacity.max(2),
+            evicted: 0,
+        }
+    }
+
+    pub fn len(&self) -> usize {
+        self.young.len() + self.old.len()
+    }
+
+    /// A sender's report passes.
+    pub fn sent(&mut self, now: Timestamp, report: Report) {
+        let full = self.young.len() >= self.capacity / 2;
+        if full || now.nanos_since(self.turned) >= GENERATION_NANOS {
+            if now.nanos_since(self.turned) < GENERATION_NANOS {
+                self.evicted += self.old.len() as u64;
+            }
+            self.old = std::mem::take(&mut self.young);
+            self.turned = now;
+        }
+        // The first of two equal reports is the one that the receiver's clock runs from.
+        self.young.entry(report).or_insert(now);
+    }
+
+    /// A receiver's answer to `report` passes the other way; `dlsr` in 1/65536 s. A receiver that claims to have kept the
+    /// report for longer than it was away tells nothing.
+    pub fn answered(&self, now: Timestamp, report: &Report, dlsr: u32) -> Option<f64> {
+        let sent = self.young.get(report).or_else(|| self.old.get(report))?;
+        let kept = i64::from(dlsr) * 1_000_000_000 / 65_536;
+        let nanos = now.nanos_since(*sent).saturating_sub(kept);
+        (nanos >= -ROUNDING_NANOS).then(|| nanos.max(0) as f64 / 1e9)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn report() -> Report {
+        Report { ssrc: 1, ntp_middle: 7, from: Ip::v4([1; 4]), to: Ip::v4([2; 4]) }
+    }
+
+    fn at(seconds: f64) -> Timestamp {
+        Timestamp::from_nanos((seconds * 1e9) as i64)
+    }
+
+    #[test]
+    fn the_time_that_the_receiver_kept_the_report_is_taken_off() {
+        let mut reports = Reports::new(16);
+        reports.sent(at(10.0), report());
+        let seconds = reports.answered(at(12.54), &report(), (2.5 * 65_536.0) as u32).unwrap();
+        assert!((seconds - 0.04).abs() < 16e-6, "{seconds}");
+        assert_eq!(reports.answered(at(12.54), &Report { ssrc: 2, ..report() }, 0), None);
+    }
+
+    #[test]
+    fn a_delay_longer_than_the_time_that_passed_is_nonsense() {
+        let mut reports = Reports::new(16);
+        reports.sent(at(1.0), report());
+        assert_eq!(reports.answered(at(1.5), &report(), 65_536), None);
+        // -16 units of 1/65536 s: rounding.
+        assert_eq!(reports.answered(at(1.5), &report(), 32_768 + 16), Some(0.0));
+    }
+}
