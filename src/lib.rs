@@ -4,6 +4,7 @@
 
 #![deny(unsafe_code)]
 
+mod arrivals;
 pub mod time;
 
 pub mod capture;

@@ -56,9 +56,9 @@ impl Histogram {
         Histogram { bounds, counts: vec![0; bounds.len() + 1], sum: 0.0 }
     }
 
-    /// Counts a value; one that is no number or negative infinity would poison the sum and is left out.
+    /// Counts a value. What is no number would poison the sum; what is negative comes of a clock that was set back.
     pub fn observe(&mut self, value: f64) {
-        if value.is_finite() {
+        if value.is_finite() && value >= 0.0 {
             self.counts[self.bounds.partition_point(|bound| *bound < value)] += 1;
             self.sum += value;
         }

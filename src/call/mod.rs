@@ -208,13 +208,12 @@ impl Signalling {
         }
         let Some(call) = self.calls.find(at.message.call_id) else { return };
         call.last_message = at.now;
-        let serial = call.serial;
         match method {
             Method::Cancel if call.answered.is_none() => call.cancelled = true,
             Method::Bye => return self.bye(at),
             _ => {}
         }
-        self.session(serial, at.message);
+        self.session(at.message);
     }
 
     /// An INVITE without a To tag: a new call, the same attempt on its next hop, or the attempt again.
@@ -289,7 +288,6 @@ impl Signalling {
         let caller_tag = self.tag(at.message.from);
         let Some(call) = self.calls.find(at.message.call_id) else { return };
         call.last_message = at.now;
-        let serial = call.serial;
         let initial = method == Method::Invite
             && caller_tag == call.caller_tag
             && at.message.cseq.is_some_and(|(number, _)| number == call.cseq);
@@ -301,7 +299,7 @@ impl Signalling {
             }
         }
         if code > 100 && code < 300 {
-            self.session(serial, at.message);
+            self.session(at.message);
         }
     }
 
@@ -395,12 +393,11 @@ impl Signalling {
         }
     }
 
-    /// Session descriptions announce where their sender receives. Those of a call that is over announce nothing.
-    fn session(&mut self, call: u64, message: &Message<'_>) {
-        if self.calls.by_serial(call).is_none_or(|call| call.state == State::Ended) {
-            return;
-        }
+    /// Session descriptions announce where their sender receives; after the end of a call they announce nothing.
+    fn session(&mut self, message: &Message<'_>) {
         let Some(body) = sdp::find(message.content_type, message.body) else { return };
+        let Some(call) = self.calls.find(message.call_id).filter(|call| call.state != State::Ended) else { return };
+        let call = call.serial;
         let media = sdp::parse(body).into_iter().filter(|media| media.rtp && media.receives_at.is_some());
         self.effects.extend(media.map(|media| Effect::Announce { call, media }));
     }
@@ -411,5 +408,7 @@ fn party(value: &[u8]) -> Box<str> {
     let uri = sip::uri_of(value);
     let user = sip::user_of(uri);
     let name = if user.is_empty() { sip::host_of(uri) } else { user };
-    String::from_utf8_lossy(&name[..name.len().min(128)]).into()
+    let name = String::from_utf8_lossy(&name[..name.len().min(128)]);
+    // Control characters would reach the terminal of whoever reads a report.
+    name.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
 }

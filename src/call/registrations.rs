@@ -5,6 +5,7 @@ use std::hash::{BuildHasher, Hash, Hasher};
 
 use foldhash::fast::RandomState;
 
+use crate::arrivals::{Arrival, Arrivals};
 use crate::site::PeerId;
 use crate::time::Timestamp;
 use crate::wire::sip::{Message, parameter, uri_of};
@@ -18,6 +19,7 @@ const DEFAULT_EXPIRES: u32 = 3600;
 
 #[derive(Debug)]
 struct Attempt {
+    arrival: Arrival,
     peer: PeerId,
     started: Timestamp,
     last: Timestamp,
@@ -31,6 +33,7 @@ struct Attempt {
 
 #[derive(Debug)]
 struct Binding {
+    arrival: Arrival,
     peer: PeerId,
     until: Timestamp,
 }
@@ -40,9 +43,12 @@ struct Binding {
 pub struct Registrations {
     hasher: RandomState,
     attempts: HashMap<u64, Attempt, RandomState>,
+    attempt_arrivals: Arrivals<u64>,
     bindings: HashMap<u64, Binding, RandomState>,
+    binding_arrivals: Arrivals<u64>,
     capacity: usize,
-    pub evicted: u64,
+    pub evicted_attempts: u64,
+    pub evicted_bindings: u64,
 }
 
 impl Registrations {
@@ -50,39 +56,40 @@ impl Registrations {
         Registrations {
             hasher: RandomState::default(),
             attempts: HashMap::default(),
+            attempt_arrivals: Arrivals::default(),
             bindings: HashMap::default(),
+            binding_arrivals: Arrivals::default(),
             capacity: capacity.max(1),
-            evicted: 0,
+            evicted_attempts: 0,
+            evicted_bindings: 0,
         }
     }
 
-    pub fn len(&self) -> usize {
-        self.attempts.len() + self.bindings.len()
+    /// Attempts under way, and bindings alive.
+    pub fn lengths(&self) -> (usize, usize) {
+        (self.attempts.len(), self.bindings.len())
     }
 
     /// A REGISTER request.
     pub fn request(&mut self, now: Timestamp, peer: PeerId, message: &Message<'_>) {
         let id = self.hasher.hash_one(message.call_id);
-        if !self.attempts.contains_key(&id) && self.attempts.len() >= self.capacity {
-            let oldest = self.attempts.iter().take(16).min_by_key(|(_, attempt)| attempt.last).map(|(id, _)| *id);
-            if let Some(oldest) = oldest {
-                self.attempts.remove(&oldest);
-                self.evicted += 1;
-            }
-        }
         let binding = self.binding(message);
         let expires = parameter(message.contact, b"expires").and_then(number).or(message.expires);
         let all = message.contact == b"*";
-        let attempt = self.attempts.entry(id).or_insert(Attempt {
-            peer,
-            started: now,
-            last: now,
-            challenged: false,
-            binding,
-            expires,
-            all,
-        });
-        (attempt.last, attempt.binding, attempt.expires, attempt.all) = (now, binding, expires, all);
+        if let Some(attempt) = self.attempts.get_mut(&id) {
+            (attempt.last, attempt.binding, attempt.expires, attempt.all) = (now, binding, expires, all);
+            return;
+        }
+        let arrived = |id: &u64| self.attempts.get(id).map(|attempt| attempt.arrival);
+        let arrival = self.attempt_arrivals.enter(id, self.capacity, arrived);
+        if self.attempts.len() >= self.capacity
+            && let Some(oldest) = self.attempt_arrivals.oldest(arrived)
+        {
+            self.attempts.remove(&oldest);
+            self.evicted_attempts += 1;
+        }
+        let attempt = Attempt { arrival, peer, started: now, last: now, challenged: false, binding, expires, all };
+        self.attempts.insert(id, attempt);
     }
 
     /// A response to a REGISTER.
@@ -120,17 +127,20 @@ impl Registrations {
         }
         let seconds = granted.or(attempt.expires).unwrap_or(DEFAULT_EXPIRES);
         let until = Timestamp::from_nanos(now.nanos().saturating_add(i64::from(seconds) * 1_000_000_000));
-        if !self.bindings.contains_key(&attempt.binding) && self.bindings.len() >= self.capacity {
-            let soonest = self.bindings.iter().take(16).min_by_key(|(_, b)| b.until).map(|(id, b)| (*id, b.peer));
-            if let Some((id, peer)) = soonest {
-                self.bindings.remove(&id);
-                self.evicted += 1;
-                leave(peer, numbers);
-            }
+        if let Some(binding) = self.bindings.get_mut(&attempt.binding) {
+            binding.until = until;
+            return;
         }
-        if self.bindings.insert(attempt.binding, Binding { peer: attempt.peer, until }).is_none() {
-            numbers.registration(attempt.peer).active += 1;
+        let arrived = |id: &u64| self.bindings.get(id).map(|binding| binding.arrival);
+        let arrival = self.binding_arrivals.enter(attempt.binding, self.capacity, arrived);
+        if self.bindings.len() >= self.capacity
+            && let Some(oldest) = self.binding_arrivals.oldest(arrived).and_then(|id| self.bindings.remove(&id))
+        {
+            self.evicted_bindings += 1;
+            leave(oldest.peer, numbers);
         }
+        self.bindings.insert(attempt.binding, Binding { arrival, peer: attempt.peer, until });
+        numbers.registration(attempt.peer).active += 1;
     }
 
     /// An address of record and one contact; removing all bindings of one is left to their expiry.

@@ -80,20 +80,23 @@ impl Signalling {
     }
 
     /// Entries in each table, for `sidetone_tracked_entries`.
-    pub fn tracked(&self) -> [(&'static str, usize); 3] {
+    pub fn tracked(&self) -> [(&'static str, usize); 4] {
+        let (attempts, bindings) = self.registrations.lengths();
         [
             ("calls", self.calls.len()),
             ("transactions", self.transactions.len()),
-            ("registrations", self.registrations.len()),
+            ("registration_attempts", attempts),
+            ("registrations", bindings),
         ]
     }
 
     /// Entries that gave way at the cap of each table.
-    pub fn evicted(&self) -> [(&'static str, u64); 3] {
+    pub fn evicted(&self) -> [(&'static str, u64); 4] {
         [
             ("calls", self.calls.evicted),
             ("transactions", self.transactions.evicted),
-            ("registrations", self.registrations.evicted),
+            ("registration_attempts", self.registrations.evicted_attempts),
+            ("registrations", self.registrations.evicted_bindings),
         ]
     }
 }

@@ -19,8 +19,8 @@ pub use numbers::{FAMILIES, InterfaceNumbers};
 
 /// How often timers and intervals of quiet streams are looked after.
 const TICK: Duration = Duration::from_secs(1);
-/// Frames between two steps back of the clock that are followed: time stamps that jump to and fro cost no sweep each.
-const STEP_BACK_FRAMES: u32 = 4096;
+/// Frames from the past before their clock is believed: a sweep of the tables costs as much as thousands of frames.
+const MAX_BEHIND: u32 = 1024;
 
 /// The settings of a core, taken from the configuration.
 #[derive(Clone, Debug)]
@@ -94,7 +94,8 @@ pub struct Engine {
     media: Media,
     next_tick: Timestamp,
     now: Timestamp,
-    frames_since_tick: u32,
+    /// Frames since the last tick whose time lay before it.
+    behind: u32,
 }
 
 impl Engine {
@@ -111,7 +112,7 @@ impl Engine {
             interfaces: Vec::new(),
             next_tick: Timestamp::default(),
             now: Timestamp::default(),
-            frames_since_tick: 0,
+            behind: 0,
         }
     }
 
@@ -129,10 +130,10 @@ impl Engine {
     /// Takes a frame as captured; `original_length` is its length on the wire.
     #[inline]
     pub fn frame(&mut self, interface: usize, time: Timestamp, link: LinkType, original_length: u32, frame: &[u8]) {
-        self.frames_since_tick += 1;
-        let stepped_back = time < self.now - TICK && self.frames_since_tick > STEP_BACK_FRAMES;
-        if time >= self.next_tick || stepped_back {
+        if time >= self.next_tick {
             self.tick(time);
+        } else if time < self.now - TICK {
+            self.step_back(time);
         }
         let Some(numbers) = self.interfaces.get_mut(interface) else { return };
         numbers.packets += 1;
@@ -207,10 +208,19 @@ impl Engine {
         }
     }
 
+    /// A clock that was set back is followed after some frames; where two clocks alternate, the later one leads.
+    #[cold]
+    fn step_back(&mut self, time: Timestamp) {
+        self.behind += 1;
+        if self.behind >= MAX_BEHIND {
+            self.tick(time);
+        }
+    }
+
     /// Does what time makes due. Where no frames come, whoever captures calls it with its clock.
     pub fn tick(&mut self, now: Timestamp) {
         self.media.settle();
-        (self.now, self.next_tick, self.frames_since_tick) = (now, now + TICK, 0);
+        (self.now, self.next_tick, self.behind) = (now, now + TICK, 0);
         self.signalling.tick(now);
         self.pass_on(now);
         self.media.tick(now);

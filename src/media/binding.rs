@@ -8,11 +8,11 @@ use crate::time::Timestamp;
 use crate::wire::Endpoint;
 use crate::wire::sdp::Format;
 
-/// Endpoints that one call may announce; more come from no real call.
-const MAX_ENDPOINTS_A_CALL: usize = 32;
+/// Endpoints that are remembered of one call: audio and video of both parties on three hops. Then the oldest gives way.
+const MAX_ENDPOINTS_A_CALL: usize = 12;
 
 /// Payload types that are remembered of one endpoint, over all its descriptions.
-const MAX_FORMATS: usize = 64;
+const MAX_FORMATS: usize = 24;
 
 /// An endpoint that some SDP names.
 #[derive(Debug)]
@@ -39,6 +39,11 @@ pub struct Bindings {
 }
 
 impl Bindings {
+    /// Calls that are known, those that ended a moment ago included.
+    pub fn len(&self) -> usize {
+        self.calls.len()
+    }
+
     pub fn endpoint(&self, at: Endpoint) -> Option<&Announced> {
         self.endpoints.get(&at)
     }
@@ -71,14 +76,18 @@ impl Bindings {
         known.ended = None;
         if !known.endpoints.contains(&at) {
             if known.endpoints.len() >= MAX_ENDPOINTS_A_CALL {
-                return;
+                let oldest = known.endpoints.remove(0);
+                if self.endpoints.get(&oldest).is_some_and(|there| there.call == call) {
+                    self.endpoints.remove(&oldest);
+                }
             }
             known.endpoints.push(at);
         }
         match self.endpoints.get_mut(&at) {
             Some(there) if there.call == call => extend(&mut there.formats, formats),
             _ => {
-                self.endpoints.insert(at, Announced { call, formats: formats.to_vec() });
+                let formats = formats.iter().take(MAX_FORMATS).copied().collect();
+                self.endpoints.insert(at, Announced { call, formats });
             }
         }
     }

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use foldhash::fast::RandomState;
 
+use crate::arrivals::{Arrival, Arrivals};
 use crate::time::Timestamp;
 use crate::wire::rtp::Packet;
 
@@ -26,8 +27,9 @@ const MIN_SSRC: u32 = 16;
 const NEVER: [u16; 16] = [53, 67, 68, 69, 111, 123, 137, 138, 161, 162, 500, 1900, 2049, 3478, 5353, 5355];
 
 /// A flow's first packets, kept so that they count once it is believed.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Candidate {
+    arrival: Arrival,
     packets: Vec<(Timestamp, Packet)>,
 }
 
@@ -35,13 +37,14 @@ struct Candidate {
 #[derive(Debug)]
 pub struct Candidates {
     flows: HashMap<Key, Candidate, RandomState>,
+    arrivals: Arrivals<Key>,
     capacity: usize,
     pub evicted: u64,
 }
 
 impl Candidates {
     pub fn new(capacity: usize) -> Candidates {
-        Candidates { flows: HashMap::default(), capacity, evicted: 0 }
+        Candidates { flows: HashMap::default(), arrivals: Arrivals::default(), capacity: capacity.max(1), evicted: 0 }
     }
 
     pub fn len(&self) -> usize {
@@ -53,10 +56,10 @@ impl Candidates {
         if !plausible(&key, &packet) {
             return None;
         }
-        if !self.flows.contains_key(&key) && self.flows.len() >= self.capacity {
-            self.evict();
+        if !self.flows.contains_key(&key) {
+            self.enter(key);
         }
-        let flow = self.flows.entry(key).or_default();
+        let flow = self.flows.get_mut(&key)?;
         if let Some((_, last)) = flow.packets.last()
             && (!follows(last, &packet) || flow.packets.len() >= MAX_PACKETS)
         {
@@ -84,13 +87,17 @@ impl Candidates {
         self.flows.retain(|_, flow| flow.packets.last().is_some_and(|(at, _)| *at >= before));
     }
 
-    /// Under a flood most flows have one packet: the first of a few is worth as little as any.
-    fn evict(&mut self) {
-        let key = self.flows.iter().take(16).min_by_key(|(_, flow)| flow.packets.len()).map(|(key, _)| *key);
-        if let Some(key) = key {
-            self.flows.remove(&key);
+    /// Begins a flow; at the cap the one that came first gives way.
+    fn enter(&mut self, key: Key) {
+        let arrived = |key: &Key| self.flows.get(key).map(|flow| flow.arrival);
+        let arrival = self.arrivals.enter(key, self.capacity, arrived);
+        if self.flows.len() >= self.capacity
+            && let Some(oldest) = self.arrivals.oldest(arrived)
+        {
+            self.flows.remove(&oldest);
             self.evicted += 1;
         }
+        self.flows.insert(key, Candidate { arrival, packets: Vec::new() });
     }
 }
 

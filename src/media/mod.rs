@@ -39,6 +39,8 @@ pub use stream::Key;
 
 /// After a call's end its last packets may still be on the way; a stream that is silent for so long has ended with it.
 const LINGER_NANOS: i64 = 2_000_000_000;
+/// Streams that one call, or an endpoint that no call has announced, keeps a list of; more come from no real call.
+const MAX_LISTED: usize = 256;
 /// A candidate that is silent for so long is forgotten.
 const CANDIDATE_NANOS: i64 = 5_000_000_000;
 
@@ -197,12 +199,15 @@ impl Media {
     fn bind(&mut self, at: u32, call: u64) {
         let Some(stream) = self.streams.get_mut(at) else { return };
         stream.call = call;
-        match self.bindings.call_mut(call) {
+        match self.bindings.call_mut(call).filter(|known| known.streams.len() < MAX_LISTED) {
             Some(known) => known.streams.push(at),
             None => {
                 stream.call = 0;
                 for end in [stream.key.destination(), stream.key.source()] {
-                    self.unbound.entry(end).or_default().push(at);
+                    let waiting = self.unbound.entry(end).or_default();
+                    if waiting.len() < MAX_LISTED {
+                        waiting.push(at);
+                    }
                 }
             }
         }
@@ -374,6 +379,11 @@ impl Media {
         let mut worst = known.worst_mos;
         for stream in streams.into_iter().filter_map(|at| self.streams.get(at)) {
             worst = min_mos(worst, lifetime_mos(stream, &self.settings));
+        }
+        // Media may still be on its way, but a flood of calls that fail may not pile up what they announced.
+        let crowded = self.bindings.len() > self.settings.max_streams;
+        if crowded && self.bindings.call(call).is_some_and(|known| known.streams.is_empty()) {
+            self.bindings.remove(call);
         }
         worst
     }

@@ -81,6 +81,10 @@ impl Table {
                 at
             }
             None => {
+                if self.slots.len() == self.slots.capacity() {
+                    // Doubling would leave up to half of the slots unused.
+                    self.slots.reserve_exact((self.slots.len() / 4).max(64));
+                }
                 self.slots.push(stream);
                 self.slots.len() as u32 - 1
             }

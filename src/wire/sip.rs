@@ -9,7 +9,7 @@ pub use header::{host_of, parameter, uri_of, user_of};
 pub use method::Method;
 
 /// The longest Call-ID that is taken for one; longer ones are refused, so that no table keeps them.
-pub const MAX_CALL_ID: usize = 1024;
+pub const MAX_CALL_ID: usize = 512;
 
 /// Why a message could not be used, or only in part; the `reason` label of `sip_malformed_messages_total`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
@@ -20,7 +20,7 @@ pub enum Malformed {
     Version,
     #[error("status code is not three digits from 100 to 699")]
     StatusCode,
-    #[error("no Call-ID, or one of more than 1,024 bytes")]
+    #[error("no Call-ID, or one of more than 512 bytes")]
     CallId,
     #[error("no CSeq, or one that is no number and method")]
     CSeq,
