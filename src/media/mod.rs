@@ -5,8 +5,10 @@ mod candidates;
 mod numbers;
 mod pipeline;
 mod report;
+mod reports;
 mod round_trips;
 mod sequence;
+mod sessions;
 mod stream;
 mod table;
 
@@ -18,16 +20,15 @@ use foldhash::fast::RandomState;
 use crate::quality::codec::{CodecId, MediaKind};
 use crate::site::Site;
 use crate::time::Timestamp;
-use crate::wire::rtcp::ReportBlock;
 use crate::wire::rtp::Packet;
 use crate::wire::sdp::Format;
-use crate::wire::{Datagram, Endpoint, rtcp};
+use crate::wire::{Datagram, Endpoint};
 
 use binding::Bindings;
 use candidates::Candidates;
 use numbers::CellKey;
 use pipeline::{Pipeline, Waiting};
-use round_trips::{Report, Reports};
+use round_trips::Reports;
 use sequence::Arrival;
 use stream::Stream;
 use table::Table;
@@ -39,8 +40,6 @@ pub use stream::Key;
 
 /// After a call's end its last packets may still be on the way; a stream that is silent for so long has ended with it.
 const LINGER_NANOS: i64 = 2_000_000_000;
-/// Streams that one call, or an endpoint that no call has announced, keeps a list of; more come from no real call.
-const MAX_LISTED: usize = 256;
 /// A candidate that is silent for so long is forgotten.
 const CANDIDATE_NANOS: i64 = 5_000_000_000;
 
@@ -159,19 +158,6 @@ impl Media {
         }
     }
 
-    /// The call whose SDP expects this payload type at the destination, or offered it at the source.
-    fn announced(&self, key: &Key, payload_type: u8) -> Option<u64> {
-        [key.destination(), key.source()].into_iter().find_map(|at| {
-            let there = self.bindings.endpoint(at)?;
-            there.formats.iter().any(|format| format.payload_type == payload_type).then_some(there.call)
-        })
-    }
-
-    /// The call at either end of a flow, whatever its payload type.
-    fn call_of(&self, key: &Key) -> Option<u64> {
-        [key.destination(), key.source()].into_iter().find_map(|at| Some(self.bindings.endpoint(at)?.call))
-    }
-
     /// Begins a stream with its first packets.
     fn start(&mut self, key: Key, packets: &[(Timestamp, Packet)]) {
         let Some(((now, first), rest)) = packets.split_first() else { return };
@@ -192,24 +178,6 @@ impl Media {
         cell.payload_bytes += u64::from(first.payload_length);
         for (now, packet) in rest {
             self.packet(*now, at, packet);
-        }
-    }
-
-    /// Gives a stream to a call, or (zero) notes where an SDP that comes later finds it.
-    fn bind(&mut self, at: u32, call: u64) {
-        let Some(stream) = self.streams.get_mut(at) else { return };
-        stream.call = call;
-        match self.bindings.call_mut(call).filter(|known| known.streams.len() < MAX_LISTED) {
-            Some(known) => known.streams.push(at),
-            None => {
-                stream.call = 0;
-                for end in [stream.key.destination(), stream.key.source()] {
-                    let waiting = self.unbound.entry(end).or_default();
-                    if waiting.len() < MAX_LISTED {
-                        waiting.push(at);
-                    }
-                }
-            }
         }
     }
 
@@ -257,141 +225,6 @@ impl Media {
         stream.cell = cell;
         stream.set_clock(clock_rate);
         self.numbers.cells[cell as usize].active += 1;
-    }
-
-    /// Counts the RTCP packets of a datagram and takes in what they report; encrypted ones report nothing.
-    pub fn rtcp(&mut self, now: Timestamp, datagram: &Datagram<'_>) {
-        let direction = self.site.direction(datagram.source.ip, datagram.destination.ip);
-        let readable = rtcp::Packets::are_whole(datagram.payload);
-        for packet in rtcp::Packets::new(datagram.payload) {
-            self.numbers.count_rtcp(packet.kind, direction);
-            let (true, Some(sender)) = (readable, packet.sender()) else { continue };
-            if let Some(info) = packet.sender_info() {
-                let (from, to) = (datagram.source.ip, datagram.destination.ip);
-                self.sender_reports.sent(now, Report { ssrc: sender, ntp_middle: info.ntp_middle, from, to });
-            }
-            for block in packet.report_blocks() {
-                self.reported(now, datagram, sender, &block);
-            }
-        }
-    }
-
-    /// What a receiver says of the stream that comes to it, on the way from it to the sender.
-    fn reported(&mut self, now: Timestamp, datagram: &Datagram<'_>, reporter: u32, block: &ReportBlock) {
-        let (from, to) = (datagram.destination, datagram.source);
-        let (direction, peer) = self.site.place(from.ip, to.ip);
-        if block.last_sr != 0 {
-            let report = Report { ssrc: block.ssrc, ntp_middle: block.last_sr, from: from.ip, to: to.ip };
-            if let Some(seconds) = self.sender_reports.answered(now, &report, block.delay_since_last_sr) {
-                self.numbers.round_trip(direction, peer).observe(seconds);
-                if self.settings.keep_reports {
-                    self.round_trips.push(RoundTrip { ssrc: block.ssrc, reporter, time: now, seconds });
-                }
-            }
-        }
-        // RTCP has the port after the media's, or the same (RFC 3550 section 11, RFC 5761).
-        let stream = [1, 0].into_iter().find_map(|offset| {
-            let key = Key {
-                source_ip: from.ip,
-                destination_ip: to.ip,
-                source_port: from.port.wrapping_sub(offset),
-                destination_port: to.port.wrapping_sub(offset),
-                ssrc: block.ssrc,
-            };
-            self.streams.get(self.streams.find(&key)?)
-        });
-        let Some(stream) = stream else { return };
-        if let Some(cell) = self.numbers.cells.get_mut(stream.cell as usize) {
-            cell.observe_reported(f64::from(block.fraction_lost) / 256.0, f64::from(block.jitter), stream.clock_rate);
-        }
-    }
-
-    /// SDP of a call says that media is received at `at`, with these payload types.
-    pub fn announce(&mut self, call: u64, at: Endpoint, formats: &[Format]) {
-        self.end_leftovers(call, at);
-        self.bindings.announce(call, at, formats);
-        let waiting = self.unbound.get(&at).cloned().unwrap_or_default();
-        for stream in waiting {
-            self.rebind(stream);
-        }
-        if let Some(known) = self.bindings.call(call) {
-            for stream in known.streams.clone() {
-                self.relearn(stream);
-            }
-        }
-        for key in self.candidates.keys_to(|key| key.destination() == at || key.source() == at) {
-            let packets = self.candidates.take(&key);
-            match packets.last() {
-                Some((_, last)) if self.announced(&key, last.payload_type).is_some() => self.start(key, &packets),
-                _ => {}
-            }
-        }
-    }
-
-    /// Streams of a call that has ended do not live on in the next call on the same ports.
-    fn end_leftovers(&mut self, call: u64, at: Endpoint) {
-        let Some(there) = self.bindings.endpoint(at).filter(|there| there.call != call) else { return };
-        let Some(previous) = self.bindings.call(there.call).filter(|previous| previous.ended.is_some()) else { return };
-        let of_endpoint =
-            |stream: &u32| self.streams.get(*stream).is_some_and(|s| s.key.destination() == at || s.key.source() == at);
-        for stream in previous.streams.iter().copied().filter(of_endpoint).collect::<Vec<_>>() {
-            self.end(stream);
-        }
-    }
-
-    /// A stream that had no call looks again.
-    fn rebind(&mut self, at: u32) {
-        let Some(stream) = self.streams.get(at) else { return };
-        let (key, payload_type) = (stream.key, stream.payload_type);
-        if let Some(call) = self.announced(&key, payload_type) {
-            self.forget_unbound(&key, at);
-            self.bind(at, call);
-            self.identify(at, payload_type);
-        }
-    }
-
-    /// A stream of unknown codec asks the newer SDP.
-    fn relearn(&mut self, at: u32) {
-        let Some(stream) = self.streams.get(at) else { return };
-        let payload_type = stream.payload_type;
-        let (codec, clock_rate) = self.format(&stream.key, payload_type);
-        if codec != stream.codec || clock_rate != stream.clock_rate {
-            self.identify(at, payload_type);
-        }
-    }
-
-    fn forget_unbound(&mut self, key: &Key, at: u32) {
-        for end in [key.destination(), key.source()] {
-            if let Some(there) = self.unbound.get_mut(&end) {
-                there.retain(|other| *other != at);
-                if there.is_empty() {
-                    self.unbound.remove(&end);
-                }
-            }
-        }
-    }
-
-    /// The signalling says that a call is over; gives the MOS of its worst stream, where one is known.
-    pub fn call_ended(&mut self, now: Timestamp, call: u64) -> Option<f64> {
-        let known = self.bindings.call_mut(call)?;
-        known.ended = Some(now);
-        let streams = known.streams.clone();
-        let mut worst = known.worst_mos;
-        for stream in streams.into_iter().filter_map(|at| self.streams.get(at)) {
-            worst = min_mos(worst, lifetime_mos(stream, &self.settings));
-        }
-        // Media may still be on its way, but a flood of calls that fail may not pile up what they announced.
-        let crowded = self.bindings.len() > self.settings.max_streams;
-        if crowded && self.bindings.call(call).is_some_and(|known| known.streams.is_empty()) {
-            self.bindings.remove(call);
-        }
-        worst
-    }
-
-    /// When the last packet of a call's streams came.
-    pub fn last_packet(&self, call: u64) -> Option<Timestamp> {
-        let known = self.bindings.call(call)?;
-        known.streams.iter().filter_map(|at| Some(self.streams.get(*at)?.last_arrival)).max()
     }
 
     /// Closes what time has closed: intervals, idle streams, calls that ended. Called about once a second.
@@ -453,11 +286,6 @@ impl Media {
     /// Reports of the streams that ended since the last call.
     pub fn take_reports(&mut self) -> Vec<StreamReport> {
         std::mem::take(&mut self.reports)
-    }
-
-    /// Round trips measured since the last call.
-    pub fn take_round_trips(&mut self) -> Vec<RoundTrip> {
-        std::mem::take(&mut self.round_trips)
     }
 
     /// Entries in each table, for `sidetone_tracked_entries`.

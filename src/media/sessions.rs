@@ -1,0 +1,133 @@
+//! Streams and calls: what SDP announced is found in the streams, and streams find their call.
+
+use crate::quality::codec::CodecId;
+use crate::time::Timestamp;
+use crate::wire::Endpoint;
+use crate::wire::sdp::Format;
+
+use super::stream::Key;
+use super::{Media, lifetime_mos, min_mos};
+
+/// Streams that one call, or an endpoint that no call has announced, keeps a list of; more come from no real call.
+const MAX_LISTED: usize = 256;
+
+impl Media {
+    /// SDP of a call says that media is received at `at`, with these payload types.
+    pub fn announce(&mut self, call: u64, at: Endpoint, formats: &[Format]) {
+        self.end_leftovers(call, at);
+        self.bindings.announce(call, at, formats);
+        let waiting = self.unbound.get(&at).cloned().unwrap_or_default();
+        for stream in waiting {
+            self.rebind(stream);
+        }
+        if let Some(known) = self.bindings.call(call) {
+            for stream in known.streams.clone() {
+                self.relearn(stream);
+            }
+        }
+        for key in self.candidates.keys_to(|key| key.destination() == at || key.source() == at) {
+            let packets = self.candidates.take(&key);
+            match packets.last() {
+                Some((_, last)) if self.announced(&key, last.payload_type).is_some() => self.start(key, &packets),
+                _ => {}
+            }
+        }
+    }
+
+    /// Streams of a call that has ended do not live on in the next call on the same ports.
+    pub(super) fn end_leftovers(&mut self, call: u64, at: Endpoint) {
+        let Some(there) = self.bindings.endpoint(at).filter(|there| there.call != call) else { return };
+        let Some(previous) = self.bindings.call(there.call).filter(|previous| previous.ended.is_some()) else { return };
+        let of_endpoint =
+            |stream: &u32| self.streams.get(*stream).is_some_and(|s| s.key.destination() == at || s.key.source() == at);
+        for stream in previous.streams.iter().copied().filter(of_endpoint).collect::<Vec<_>>() {
+            self.end(stream);
+        }
+    }
+
+    /// A stream that had no call looks again.
+    pub(super) fn rebind(&mut self, at: u32) {
+        let Some(stream) = self.streams.get(at) else { return };
+        let (key, payload_type) = (stream.key, stream.payload_type);
+        if let Some(call) = self.announced(&key, payload_type) {
+            self.forget_unbound(&key, at);
+            self.bind(at, call);
+            self.identify(at, payload_type);
+        }
+    }
+
+    /// A stream of unknown codec asks the newer SDP.
+    pub(super) fn relearn(&mut self, at: u32) {
+        let Some(stream) = self.streams.get(at) else { return };
+        let payload_type = stream.payload_type;
+        let (codec, clock_rate) = self.format(&stream.key, payload_type);
+        if codec != CodecId::UNKNOWN && (codec != stream.codec || clock_rate != stream.clock_rate) {
+            self.identify(at, payload_type);
+        }
+    }
+
+    /// Gives a stream to a call, or (zero) notes where an SDP that comes later finds it.
+    pub(super) fn bind(&mut self, at: u32, call: u64) {
+        let Some(stream) = self.streams.get_mut(at) else { return };
+        stream.call = call;
+        match self.bindings.call_mut(call).filter(|known| known.streams.len() < MAX_LISTED) {
+            Some(known) => known.streams.push(at),
+            None => {
+                stream.call = 0;
+                for end in [stream.key.destination(), stream.key.source()] {
+                    let waiting = self.unbound.entry(end).or_default();
+                    if waiting.len() < MAX_LISTED {
+                        waiting.push(at);
+                    }
+                }
+            }
+        }
+    }
+
+    /// The call whose SDP expects this payload type at the destination, or offered it at the source.
+    pub(super) fn announced(&self, key: &Key, payload_type: u8) -> Option<u64> {
+        [key.destination(), key.source()].into_iter().find_map(|at| {
+            let there = self.bindings.endpoint(at)?;
+            there.formats.iter().any(|format| format.payload_type == payload_type).then_some(there.call)
+        })
+    }
+
+    /// The call at either end of a flow, whatever its payload type.
+    pub(super) fn call_of(&self, key: &Key) -> Option<u64> {
+        [key.destination(), key.source()].into_iter().find_map(|at| Some(self.bindings.endpoint(at)?.call))
+    }
+
+    pub(super) fn forget_unbound(&mut self, key: &Key, at: u32) {
+        for end in [key.destination(), key.source()] {
+            if let Some(there) = self.unbound.get_mut(&end) {
+                there.retain(|other| *other != at);
+                if there.is_empty() {
+                    self.unbound.remove(&end);
+                }
+            }
+        }
+    }
+
+    /// The signalling says that a call is over; gives the MOS of its worst stream, where one is known.
+    pub fn call_ended(&mut self, now: Timestamp, call: u64) -> Option<f64> {
+        let known = self.bindings.call_mut(call)?;
+        known.ended = Some(now);
+        let streams = known.streams.clone();
+        let mut worst = known.worst_mos;
+        for stream in streams.into_iter().filter_map(|at| self.streams.get(at)) {
+            worst = min_mos(worst, lifetime_mos(stream, &self.settings));
+        }
+        // Media may still be on its way, but a flood of calls that fail may not pile up what they announced.
+        let crowded = self.bindings.len() > self.settings.max_streams;
+        if crowded && self.bindings.call(call).is_some_and(|known| known.streams.is_empty()) {
+            self.bindings.remove(call);
+        }
+        worst
+    }
+
+    /// When the last packet of a call's streams came.
+    pub fn last_packet(&self, call: u64) -> Option<Timestamp> {
+        let known = self.bindings.call(call)?;
+        known.streams.iter().filter_map(|at| Some(self.streams.get(*at)?.last_arrival)).max()
+    }
+}
