@@ -24,11 +24,13 @@ pub fn expression(capture: &Capture, link: LinkType) -> String {
             PortRange { first, last } => write!(ports, "portrange {first}-{last}"),
         };
     }
+    // `and` and `or` bind alike, hence the brackets. Later fragments have no ports, and BPF does not look behind IPv6's fragment header.
+    let wanted = format!("(udp and ({ports})) or (udp and ip[6:2] & 0x1fff != 0) or (ip6 proto 44)");
     if link != LinkType::ETHERNET {
-        return format!("udp and ({ports})");
+        return wanted;
     }
     // `vlan` moves the offsets of all that follows it, so it stands last.
-    format!("(udp and ({ports})) or (vlan and udp and ({ports}))")
+    format!("({wanted}) or (vlan and ({wanted}))")
 }
 
 /// Compiles an expression as opening an Ethernet interface would, without one.
@@ -65,9 +67,10 @@ mod tests {
         };
         let ports = "portrange 5060-5061 or port 6000 or portrange 10000-30000";
         let tagged = expression(&capture, LinkType::ETHERNET);
-        assert_eq!(tagged, format!("(udp and ({ports})) or (vlan and udp and ({ports}))"));
+        let plain = format!("(udp and ({ports})) or (udp and ip[6:2] & 0x1fff != 0) or (ip6 proto 44)");
+        assert_eq!(tagged, format!("({plain}) or (vlan and ({plain}))"));
         assert!(compile(&tagged).is_ok());
-        assert_eq!(expression(&capture, LinkType::LINUX_SLL), format!("udp and ({ports})"));
+        assert_eq!(expression(&capture, LinkType::LINUX_SLL), plain);
         capture.filter = Some("udp".into());
         assert_eq!(expression(&capture, LinkType::ETHERNET), "udp");
         assert!(matches!(compile("udp porrt 3"), Err(LiveError::Filter { .. })));

@@ -11,9 +11,10 @@ use crate::media::{self, Media, RoundTrip, StreamReport};
 use crate::numbers::Collection;
 use crate::site::Site;
 use crate::time::Timestamp;
+use crate::wire::fragments::{Assembly, Fragment, Fragments};
 use crate::wire::rtp::{self, Kind};
 use crate::wire::sip::{self, Content, Malformed};
-use crate::wire::{self, Datagram, LinkType};
+use crate::wire::{self, Datagram, Decoded, LinkType, Undecoded};
 
 pub use numbers::{FAMILIES, InterfaceNumbers};
 
@@ -90,6 +91,7 @@ pub struct Engine {
     site: Arc<Site>,
     sip_ports: Box<[bool]>,
     interfaces: Vec<InterfaceNumbers>,
+    fragments: Fragments,
     signalling: Signalling,
     media: Media,
     next_tick: Timestamp,
@@ -110,6 +112,7 @@ impl Engine {
             site,
             sip_ports: sip_ports.into(),
             interfaces: Vec::new(),
+            fragments: Fragments::default(),
             next_tick: Timestamp::default(),
             now: Timestamp::default(),
             behind: 0,
@@ -140,8 +143,35 @@ impl Engine {
         numbers.bytes += u64::from(original_length);
         numbers.last_packet = time;
         match wire::decode(link, frame) {
-            Ok(datagram) => self.datagram(time, &datagram),
-            Err(reason) => numbers.undecoded[reason as usize] += 1,
+            Ok(Decoded::Datagram(datagram)) => self.datagram(time, &datagram),
+            Ok(Decoded::Fragment(fragment)) => self.fragment(interface, time, &fragment),
+            Err(reason) => self.undecoded(interface, reason, 1),
+        }
+    }
+
+    fn undecoded(&mut self, interface: usize, reason: Undecoded, frames: u64) {
+        if let Some(numbers) = self.interfaces.get_mut(interface) {
+            numbers.undecoded[reason as usize] += frames;
+        }
+    }
+
+    /// Fragments count as decoded until it is clear that their datagram will never be whole.
+    #[cold]
+    fn fragment(&mut self, interface: usize, now: Timestamp, fragment: &Fragment<'_>) {
+        match self.fragments.take(now, interface, fragment) {
+            Assembly::Waiting => {}
+            Assembly::Refused(frames) => self.undecoded(interface, Undecoded::Fragment, frames),
+            Assembly::Whole(segment) => match wire::reassembled(&fragment.key, &segment) {
+                Ok(datagram) => self.datagram(now, &datagram),
+                Err(reason) => self.undecoded(interface, reason, 1),
+            },
+        }
+        self.count_lost_fragments();
+    }
+
+    fn count_lost_fragments(&mut self) {
+        for (interface, frames) in self.fragments.take_lost() {
+            self.undecoded(interface, Undecoded::Fragment, frames);
         }
     }
 
@@ -221,6 +251,8 @@ impl Engine {
     pub fn tick(&mut self, now: Timestamp) {
         self.media.settle();
         (self.now, self.next_tick, self.behind) = (now, now + TICK, 0);
+        self.fragments.expire(now);
+        self.count_lost_fragments();
         self.signalling.tick(now);
         self.pass_on(now);
         self.media.tick(now);
@@ -234,8 +266,8 @@ impl Engine {
             interfaces: self.interfaces.clone(),
             calls: self.signalling.numbers.clone(),
             media: self.media.numbers.clone(),
-            tracked: self.signalling.tracked().into_iter().chain(self.media.tracked()).collect(),
-            evicted: self.signalling.evicted().into_iter().chain(self.media.evicted()).collect(),
+            tracked: tables([("fragments", self.fragments.len())], self.signalling.tracked(), self.media.tracked()),
+            evicted: tables([("fragments", self.fragments.evicted)], self.signalling.evicted(), self.media.evicted()),
         };
         self.signalling.numbers.reset_peaks();
         snapshot
@@ -245,6 +277,8 @@ impl Engine {
     pub fn finish(&mut self) -> Analysis {
         let last = self.interfaces.iter().map(|interface| interface.last_packet).max().unwrap_or_default();
         self.media.settle();
+        self.fragments.finish();
+        self.count_lost_fragments();
         let calls = self.signalling.finish(last);
         let last_packets = calls.iter().map(|call| self.media.last_packet(call.serial)).collect();
         self.pass_on(last);
@@ -259,6 +293,15 @@ impl Engine {
             media: self.media.numbers.clone(),
         }
     }
+}
+
+/// The tables of all parts, by name.
+fn tables<T, const A: usize, const B: usize, const C: usize>(
+    a: [(&'static str, T); A],
+    b: [(&'static str, T); B],
+    c: [(&'static str, T); C],
+) -> Vec<(&'static str, T)> {
+    a.into_iter().chain(b).chain(c).collect()
 }
 
 /// Everything that a capture held.

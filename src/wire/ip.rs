@@ -1,7 +1,8 @@
 //! IPv4 (RFC 791), IPv6 with its extension headers (RFC 8200 section 4), UDP (RFC 768).
 
+use super::fragments::{Fragment, Key};
 use super::link::Network;
-use super::{Datagram, Endpoint, Ip, Undecoded};
+use super::{Datagram, Decoded, Endpoint, Ip, Undecoded};
 
 const PROTOCOL_UDP: u8 = 17;
 const UDP_HEADER: usize = 8;
@@ -9,7 +10,7 @@ const UDP_HEADER: usize = 8;
 const MAX_EXTENSIONS: usize = 8;
 
 #[inline(always)]
-pub(super) fn datagram(packet: &[u8], kind: Network) -> Result<Datagram<'_>, Undecoded> {
+pub(super) fn decode(packet: &[u8], kind: Network) -> Result<Decoded<'_>, Undecoded> {
     match kind {
         Network::V4 => ipv4(packet),
         Network::V6 => ipv6(packet),
@@ -23,15 +24,11 @@ pub(super) fn datagram(packet: &[u8], kind: Network) -> Result<Datagram<'_>, Und
 /// |                       Source Address                          |
 /// |                    Destination Address                        |
 #[inline(always)]
-fn ipv4(packet: &[u8]) -> Result<Datagram<'_>, Undecoded> {
+fn ipv4(packet: &[u8]) -> Result<Decoded<'_>, Undecoded> {
     let Some(header) = packet.first_chunk::<20>() else { return Err(Undecoded::Truncated) };
     let header_length = usize::from(header[0] & 0x0f) * 4;
     if header[0] >> 4 != 4 || header_length < 20 {
         return Err(Undecoded::IpHeader);
-    }
-    // More-fragments flag or an offset: a piece of a datagram.
-    if u16::from_be_bytes([header[6], header[7]]) & 0x3fff != 0 {
-        return Err(Undecoded::Fragment);
     }
     if header[9] != PROTOCOL_UDP {
         return Err(Undecoded::NotUdp);
@@ -47,13 +44,28 @@ fn ipv4(packet: &[u8]) -> Result<Datagram<'_>, Undecoded> {
     let source = Ip::v4([header[12], header[13], header[14], header[15]]);
     let destination = Ip::v4([header[16], header[17], header[18], header[19]]);
     let segment = packet.get(header_length..packet.len().min(total)).ok_or(Undecoded::Truncated)?;
-    udp(segment, total - header_length, source, destination)
+    // More-fragments flag or an offset: a piece of a datagram.
+    let flags = u16::from_be_bytes([header[6], header[7]]);
+    if flags & 0x3fff != 0 {
+        let key = Key { source, destination, id: u32::from(u16::from_be_bytes([header[4], header[5]])) };
+        let (offset, more) = (usize::from(flags & 0x1fff) * 8, flags & 0x2000 != 0);
+        return piece(key, offset, more, segment, total - header_length);
+    }
+    udp(segment, total - header_length, source, destination).map(Decoded::Datagram)
+}
+
+/// A fragment, if the capture has all of it.
+fn piece(key: Key, offset: usize, more: bool, payload: &[u8], on_wire: usize) -> Result<Decoded<'_>, Undecoded> {
+    if payload.len() < on_wire {
+        return Err(Undecoded::Truncated);
+    }
+    Ok(Decoded::Fragment(Fragment { key, offset, more, payload }))
 }
 
 /// |Version| Traffic Class |           Flow Label                  |
 /// |         Payload Length        |  Next Header  |   Hop Limit   |
 /// |                 Source Address, Destination Address           |
-fn ipv6(packet: &[u8]) -> Result<Datagram<'_>, Undecoded> {
+fn ipv6(packet: &[u8]) -> Result<Decoded<'_>, Undecoded> {
     let Some(header) = packet.first_chunk::<40>() else { return Err(Undecoded::Truncated) };
     if header[0] >> 4 != 6 {
         return Err(Undecoded::IpHeader);
@@ -70,16 +82,23 @@ fn ipv6(packet: &[u8]) -> Result<Datagram<'_>, Undecoded> {
     let mut next = header[6];
     for _ in 0..MAX_EXTENSIONS {
         let skip = match next {
-            PROTOCOL_UDP => return udp(rest, length, Ip::v6(source), Ip::v6(destination)),
+            PROTOCOL_UDP => return udp(rest, length, Ip::v6(source), Ip::v6(destination)).map(Decoded::Datagram),
             // Hop-by-hop, routing, destination options: length in eight-byte units, the first not counted.
             0 | 43 | 60 => (usize::from(*rest.get(1).ok_or(Undecoded::Truncated)?) + 1) * 8,
             // Authentication header: four-byte units, two not counted (RFC 4302 section 2.2).
             51 => (usize::from(*rest.get(1).ok_or(Undecoded::Truncated)?) + 2) * 4,
             44 => {
-                let flags = rest.get(2..4).ok_or(Undecoded::Truncated)?;
-                // An atomic fragment is a whole datagram (RFC 6946).
-                if u16::from_be_bytes([flags[0], flags[1]]) & 0xfff9 != 0 {
-                    return Err(Undecoded::Fragment);
+                let header = rest.first_chunk::<8>().ok_or(Undecoded::Truncated)?;
+                let flags = u16::from_be_bytes([header[2], header[3]]);
+                // Neither offset nor more-fragments flag: an atomic fragment is a whole datagram (RFC 6946).
+                if flags & 0xfff9 != 0 {
+                    if header[0] != PROTOCOL_UDP {
+                        return Err(Undecoded::NotUdp);
+                    }
+                    let id = u32::from_be_bytes([header[4], header[5], header[6], header[7]]);
+                    let key = Key { source: Ip::v6(source), destination: Ip::v6(destination), id };
+                    let on_wire = length.checked_sub(8).ok_or(Undecoded::IpHeader)?;
+                    return piece(key, usize::from(flags & 0xfff8), flags & 1 != 0, &rest[8..], on_wire);
                 }
                 8
             }
@@ -94,7 +113,7 @@ fn ipv6(packet: &[u8]) -> Result<Datagram<'_>, Undecoded> {
 
 /// |     Source      |   Destination   |     Length      |    Checksum     |
 #[inline(always)]
-fn udp(segment: &[u8], on_wire: usize, source: Ip, destination: Ip) -> Result<Datagram<'_>, Undecoded> {
+pub(super) fn udp(segment: &[u8], on_wire: usize, source: Ip, destination: Ip) -> Result<Datagram<'_>, Undecoded> {
     let Some(header) = segment.first_chunk::<UDP_HEADER>() else { return Err(Undecoded::Truncated) };
     let length = match usize::from(u16::from_be_bytes([header[4], header[5]])) {
         0 => on_wire, // RFC 2675 section 4

@@ -1,6 +1,7 @@
 //! Bytes to typed views: link layers, IP, UDP, SIP, SDP, RTP, RTCP. No state, no clock, no allocation a packet.
 
 mod address;
+pub mod fragments;
 mod ip;
 mod link;
 pub mod rtcp;
@@ -33,7 +34,7 @@ pub enum Undecoded {
     NotIp,
     #[error("broken IP header")]
     IpHeader,
-    #[error("IP fragment")]
+    #[error("IP fragment whose datagram never was whole")]
     Fragment,
     #[error("not UDP (TCP, ICMP, ...)")]
     NotUdp,
@@ -66,11 +67,24 @@ impl Undecoded {
     }
 }
 
-/// Finds the UDP datagram in a frame of the given link type.
+/// What a frame holds.
+#[derive(Clone, Copy, Debug)]
+pub enum Decoded<'a> {
+    Datagram(Datagram<'a>),
+    /// A piece of a datagram, for [`fragments::Fragments`].
+    Fragment(fragments::Fragment<'a>),
+}
+
+/// Finds the UDP datagram, or a piece of one, in a frame of the given link type.
 #[inline]
-pub fn decode(link: LinkType, frame: &[u8]) -> Result<Datagram<'_>, Undecoded> {
+pub fn decode(link: LinkType, frame: &[u8]) -> Result<Decoded<'_>, Undecoded> {
     let (packet, kind) = link::network_layer(link, frame)?;
-    ip::datagram(packet, kind)
+    ip::decode(packet, kind)
+}
+
+/// Reads a datagram that was put together from its fragments.
+pub fn reassembled<'a>(key: &fragments::Key, segment: &'a [u8]) -> Result<Datagram<'a>, Undecoded> {
+    ip::udp(segment, segment.len(), key.source, key.destination)
 }
 
 /// Big-endian 16 bits at `at`; the caller has checked that they are there or wants `None`.

@@ -42,34 +42,17 @@ pub const PARTLY: &[Partly] = &[
     Partly { file: "suricata--sip-tcp-method.pcap", why: "SIP over TCP is a later issue", ..NOTHING },
     Partly { file: "sngrep--ipip.pcap", why: "IP in IP, and SIP over TCP in it, are later issues", ..NOTHING },
     Partly {
-        file: "sngrep--ipv6frag.pcap",
-        why: "both INVITEs are IPv6 fragments, a later issue; without them there is no call",
-        sip: Some((&[("ACK", 2), ("BYE", 2), ("PRACK", 4), ("UPDATE", 4)], &[("100", 1), ("183", 4), ("200", 13)])),
-        ..NOTHING
-    },
-    Partly {
-        file: "voipshark--SIP-SRTP-Normal_Call_two_parties.pcap",
-        why: "one INVITE, with the caller's credentials, is in IPv4 fragments; SRTCP's types are encrypted for tshark",
-        sip: Some((
-            &[("ACK", 3), ("BYE", 2), ("INVITE", 2), ("NOTIFY", 4), ("OPTIONS", 2), ("REGISTER", 8), ("UPDATE", 1)],
-            &[("100", 2), ("180", 3), ("200", 15), ("401", 5)],
-        )),
-        calls: Calls::Except(&["20d1c8822125483494b04e47206cec19"]),
-        streams: Streams::Compared,
-        rtcp: None,
-    },
-    Partly {
         file: "open5gs--volte.pcapng",
-        why: "GTP-U tunnels, SIP over TCP and IPv4 fragments are later issues: sip && udp && !gtp && !ip.fragment",
-        sip: Some((&[("ACK", 4), ("INVITE", 4), ("OPTIONS", 2)], &[("100", 5), ("200", 5)])),
+        why: "GTP-U tunnels and SIP over TCP are later issues: sip && udp && !gtp && !icmp",
+        sip: Some((&[("ACK", 4), ("INVITE", 5), ("OPTIONS", 2)], &[("100", 5), ("200", 6)])),
         ..NOTHING
     },
     Partly {
         file: "open5gs--ipsec_to_ipsec_call.pcapng",
-        why: "GTP-U tunnels, ESP and fragments are later issues: sip && udp && !gtp && !esp && !icmp && !ip.fragment",
+        why: "GTP-U tunnels and ESP are later issues: sip && udp && !gtp && !esp && !icmp",
         sip: Some((
             &[("ACK", 3), ("INVITE", 4), ("OPTIONS", 2), ("PRACK", 3), ("UPDATE", 3)],
-            &[("100", 5), ("180", 4), ("183", 4), ("200", 13)],
+            &[("100", 5), ("180", 4), ("183", 4), ("200", 14)],
         )),
         calls: Calls::Skipped,
         streams: Streams::OutsideTunnels,
@@ -77,10 +60,10 @@ pub const PARTLY: &[Partly] = &[
     },
     Partly {
         file: "open5gs--nonipsec_reg.pcapng",
-        why: "GTP-U tunnels and IPv4 fragments are later issues: sip && udp && !gtp && !ip.fragment",
+        why: "GTP-U tunnels are a later issue: sip && udp && !gtp && !icmp",
         sip: Some((
-            &[("NOTIFY", 1), ("OPTIONS", 1), ("REGISTER", 6), ("SUBSCRIBE", 2)],
-            &[("100", 4), ("200", 7), ("401", 3)],
+            &[("NOTIFY", 2), ("OPTIONS", 1), ("REGISTER", 6), ("SUBSCRIBE", 2)],
+            &[("100", 4), ("200", 8), ("401", 3)],
         )),
         ..NOTHING
     },
