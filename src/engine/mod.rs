@@ -266,7 +266,7 @@ impl Engine {
             interfaces: self.interfaces.clone(),
             calls: self.signalling.numbers.clone(),
             media: self.media.numbers.clone(),
-            tracked: tables([("fragments", self.fragments.len())], self.signalling.tracked(), self.media.tracked()),
+            tracked: tables([("fragments", self.fragments.waiting())], self.signalling.tracked(), self.media.tracked()),
             evicted: tables([("fragments", self.fragments.evicted)], self.signalling.evicted(), self.media.evicted()),
         };
         self.signalling.numbers.reset_peaks();

@@ -76,7 +76,8 @@ pub struct Fragments {
 }
 
 impl Fragments {
-    pub fn len(&self) -> usize {
+    /// Datagrams of which pieces wait here.
+    pub fn waiting(&self) -> usize {
         self.partial.len()
     }
 
@@ -84,7 +85,10 @@ impl Fragments {
     pub fn take(&mut self, now: Timestamp, interface: usize, fragment: &Fragment<'_>) -> Assembly {
         let end = fragment.offset + fragment.payload.len();
         // All but the last are multiples of eight bytes (RFC 791 section 3.2).
-        if end > MAX_LENGTH || fragment.payload.is_empty() || (fragment.more && fragment.payload.len() % 8 != 0) {
+        if end > MAX_LENGTH
+            || fragment.payload.is_empty()
+            || (fragment.more && !fragment.payload.len().is_multiple_of(8))
+        {
             return Assembly::Refused(1);
         }
         if !self.partial.contains_key(&fragment.key) {
@@ -205,7 +209,7 @@ mod tests {
         assert_eq!(fragments.take(at(0), 0, &piece(1, 8, true, b"middle..")), Assembly::Waiting);
         let whole = fragments.take(at(0), 0, &piece(1, 0, true, b"start..."));
         assert_eq!(whole, Assembly::Whole(b"start...middle..end".to_vec()));
-        assert_eq!((fragments.len(), fragments.bytes), (0, 0));
+        assert_eq!((fragments.waiting(), fragments.bytes), (0, 0));
     }
 
     #[test]
@@ -215,7 +219,7 @@ mod tests {
         assert_eq!(fragments.take(at(0), 0, &piece(1, 8, false, &[2; 16])), Assembly::Refused(2));
         assert_eq!(fragments.take(at(0), 0, &piece(2, 65_528, false, &[2; 16])), Assembly::Refused(1));
         assert_eq!(fragments.take(at(0), 0, &piece(2, 0, true, &[2; 7])), Assembly::Refused(1));
-        assert_eq!(fragments.len(), 0);
+        assert_eq!(fragments.waiting(), 0);
     }
 
     #[test]
@@ -223,9 +227,9 @@ mod tests {
         let mut fragments = Fragments::default();
         fragments.take(at(0), 3, &piece(1, 0, true, &[1; 8]));
         fragments.expire(at(29));
-        assert_eq!(fragments.len(), 1);
+        assert_eq!(fragments.waiting(), 1);
         fragments.expire(at(31));
-        assert_eq!((fragments.len(), fragments.take_lost()), (0, vec![(3, 1)]));
+        assert_eq!((fragments.waiting(), fragments.take_lost()), (0, vec![(3, 1)]));
     }
 
     #[test]
@@ -233,8 +237,8 @@ mod tests {
         let mut fragments = Fragments::default();
         for id in 0..5_000 {
             fragments.take(at(0), 0, &piece(id, 60_000, true, &[1; 8]));
-            assert!(fragments.len() <= MAX_DATAGRAMS && fragments.bytes <= MAX_BYTES + MAX_LENGTH);
+            assert!(fragments.waiting() <= MAX_DATAGRAMS && fragments.bytes <= MAX_BYTES + MAX_LENGTH);
         }
-        assert_eq!(fragments.evicted, 5_000 - fragments.len() as u64);
+        assert_eq!(fragments.evicted, 5_000 - fragments.waiting() as u64);
     }
 }
