@@ -138,12 +138,7 @@ fn calls(differences: &mut Differences, file: &str, got: &[Value], want: &[Value
             differences.add(&format!("call {id}"), "an entry", "no such attempt");
         }
     }
-    let skipped = |id: &str| match rule {
-        Calls::Compared => false,
-        Calls::Except(ids) => ids.contains(&id),
-        Calls::Skipped => true,
-    };
-    for (id, expected) in attempts.into_iter().filter(|(id, _)| !skipped(id)) {
+    for (id, expected) in attempts.into_iter().filter(|_| matches!(rule, Calls::Compared)) {
         match seen.get(id) {
             Some(call) => one_call(differences, file, call, expected),
             None => differences.add(&format!("call {id}"), "no entry", &expected["status"]),

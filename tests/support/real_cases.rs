@@ -16,8 +16,6 @@ pub struct Partly {
 
 pub enum Calls {
     Compared,
-    /// But for these Call-IDs.
-    Except(&'static [&'static str]),
     Skipped,
 }
 
