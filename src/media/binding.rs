@@ -8,8 +8,8 @@ use crate::time::Timestamp;
 use crate::wire::Endpoint;
 use crate::wire::sdp::Format;
 
-/// Endpoints that are remembered of one call: audio and video of both parties on three hops. Then the oldest gives way.
-const MAX_ENDPOINTS_A_CALL: usize = 12;
+/// Endpoints that are remembered of one call: audio and video of both parties on two hops. Then the oldest gives way.
+const MAX_ENDPOINTS_A_CALL: usize = 8;
 
 /// Payload types that are remembered of one endpoint, over all its descriptions.
 const MAX_FORMATS: usize = 24;

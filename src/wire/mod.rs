@@ -75,6 +75,16 @@ pub enum Decoded<'a> {
     Fragment(fragments::Fragment<'a>),
 }
 
+impl<'a> Decoded<'a> {
+    /// The datagram, where the frame holds all of it.
+    pub fn datagram(self) -> Option<Datagram<'a>> {
+        match self {
+            Decoded::Datagram(datagram) => Some(datagram),
+            Decoded::Fragment(_) => None,
+        }
+    }
+}
+
 /// Finds the UDP datagram, or a piece of one, in a frame of the given link type.
 #[inline]
 pub fn decode(link: LinkType, frame: &[u8]) -> Result<Decoded<'_>, Undecoded> {

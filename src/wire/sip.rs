@@ -93,11 +93,11 @@ pub enum Content<'a> {
     KeepAlive,
 }
 
-/// Whether a datagram may be SIP by its first byte: a letter, after the line ends that RFC 3261 section 7.5 allows.
+/// Whether a datagram may be SIP by its first byte: one of a token, after the line ends that RFC 3261 section 7.5 allows.
 #[inline]
 pub fn looks_like_text(payload: &[u8]) -> bool {
     match payload.iter().find(|&&b| b != b'\r' && b != b'\n') {
-        Some(first) => first.is_ascii_alphabetic(),
+        Some(first) => method::is_token_byte(*first),
         None => !payload.is_empty(),
     }
 }

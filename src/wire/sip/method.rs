@@ -85,5 +85,10 @@ impl Method {
 
 /// `token` of RFC 3261 section 25.1.
 pub(super) fn is_token(name: &[u8]) -> bool {
-    !name.is_empty() && name.iter().all(|&b| b.is_ascii_alphanumeric() || b"-.!%*_+`'~".contains(&b))
+    !name.is_empty() && name.iter().all(|&b| is_token_byte(b))
+}
+
+#[inline]
+pub(super) fn is_token_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-.!%*_+`'~".contains(&byte)
 }

@@ -1,0 +1,151 @@
+//! What the parts of the packet path cost, and a scrape. How to run it: `benches/README.md`.
+
+use std::hint::black_box;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use sidetone::config::Config;
+use sidetone::engine::{Engine, Settings};
+use sidetone::metrics::exposition::openmetrics_to_text;
+use sidetone::metrics::{Workers, render};
+use sidetone::numbers::Collection;
+use sidetone::quality::codec::lookup;
+use sidetone::quality::{Conditions, rate};
+use sidetone::site::Site;
+use sidetone::time::Timestamp;
+use sidetone::wire::{LinkType, decode, rtp, sdp, sip};
+
+#[allow(dead_code)] // shared with tests/hostile.rs
+#[path = "../tests/hostile/packets.rs"]
+mod packets;
+
+use packets::{Call, From, address, ethernet, udp};
+
+const MILLISECOND: i64 = 1_000_000;
+
+/// From a frame to the fields of its RTP packet, and to the payload of a frame that is none.
+fn decoding(criterion: &mut Criterion) {
+    let call = Call::v4("bench");
+    let media = ethernet(&call.media(From::Caller, &packets::rtp(0, 1, 160, 7, 160)));
+    let v6 = ethernet(&Call::v6("bench").media(From::Caller, &packets::rtp(0, 1, 160, 7, 160)));
+    let read = |frame: &[u8]| {
+        let datagram = decode(LinkType::ETHERNET, frame).ok()?.datagram()?;
+        rtp::Packet::parse(datagram.payload, datagram.length)
+    };
+    assert!(read(&media).is_some() && read(&v6).is_some());
+    let mut group = criterion.benchmark_group("decode");
+    group.throughput(Throughput::Elements(1));
+    group.bench_function("rtp over ipv4", |b| b.iter(|| read(black_box(&media))));
+    group.bench_function("rtp over ipv6", |b| b.iter(|| read(black_box(&v6))));
+    group.finish();
+}
+
+/// An INVITE of 1 kB, as a phone sends it.
+fn invite() -> Vec<u8> {
+    let mut call = Call::v4("3c26700d86a4-yw2ftb8g2dgr@192.0.2.10");
+    call.caller_media = address("192.0.2.10:49170");
+    let invite = String::from_utf8(call.invite()).expect("text");
+    let more = "Max-Forwards: 70\r\nUser-Agent: Phone/1.2.3 (build 4567)\r\nAllow: INVITE, ACK, CANCEL, BYE, REFER, OPTIONS, NOTIFY\r\n\
+                Supported: timer, 100rel, replaces, from-change\r\nSession-Expires: 3600;refresher=uas\r\nMin-SE: 90\r\n\
+                P-Preferred-Identity: <sip:alice@a.example>\r\n\
+                Route: <sip:edge-1.a.example;transport=udp;lr>, <sip:core-7.a.example;transport=udp;lr>\r\n\
+                Accept: application/sdp, message/sipfrag\r\n";
+    invite.replacen("Content-Type", &format!("{more}Content-Type"), 1).into_bytes()
+}
+
+fn signalling(criterion: &mut Criterion) {
+    let invite = invite();
+    println!("the INVITE has {} bytes", invite.len());
+    let mut group = criterion.benchmark_group("sip");
+    group.throughput(Throughput::Bytes(invite.len() as u64));
+    group.bench_function("scan an INVITE", |b| b.iter(|| sip::parse(black_box(&invite)).is_ok()));
+    group.throughput(Throughput::Elements(1));
+    let Ok(sip::Content::Message(message)) = sip::parse(&invite) else { panic!("no message") };
+    group.bench_function("tags and branch", |b| {
+        b.iter(|| {
+            let values = [(message.from, &b"tag"[..]), (message.to, b"tag"), (message.via, b"branch")];
+            values.map(|(value, name)| sip::parameter(black_box(value), name).is_some())
+        });
+    });
+    group.bench_function("its SDP", |b| b.iter(|| sdp::parse(black_box(message.body)).len()));
+    group.finish();
+}
+
+fn engine(config: &Config, site: Site) -> Engine {
+    let mut engine = Engine::new(Settings::new(config, false), Arc::new(site));
+    engine.add_interface("bench");
+    engine
+}
+
+fn endpoint(network: u8, n: usize) -> SocketAddr {
+    address(&format!("10.{network}.{}.{}:20000", n >> 8 & 255, n & 255))
+}
+
+/// Packets of many streams in turn, as they come off a wire: every packet meets a stream that was not touched for long.
+fn streams(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("engine");
+    for count in [200usize, 20_000] {
+        let mut engine = engine(&Config::default(), Site::default());
+        let mut frames: Vec<Vec<u8>> = (0..count)
+            .map(|n| ethernet(&udp(endpoint(1, n), endpoint(2, n), &packets::rtp(0, 0, 0, n as u32 + 99, 160))))
+            .collect();
+        let (mut sequence, mut now) = (0u16, 1_700_000_000_000 * MILLISECOND);
+        let mut round = |engine: &mut Engine, frames: &mut [Vec<u8>]| {
+            sequence = sequence.wrapping_add(1);
+            for frame in frames {
+                // Sequence number and timestamp: 14 + 20 + 8 bytes before the RTP header.
+                frame[44..46].copy_from_slice(&sequence.to_be_bytes());
+                frame[46..50].copy_from_slice(&(u32::from(sequence) * 160).to_be_bytes());
+                now += 20 * MILLISECOND / count as i64;
+                engine.frame(0, Timestamp::from_nanos(now), LinkType::ETHERNET, frame.len() as u32, frame);
+            }
+        };
+        (0..8).for_each(|_| round(&mut engine, &mut frames));
+        group.throughput(Throughput::Elements(count as u64));
+        group.bench_function(BenchmarkId::new("RTP packets of streams", count), |b| {
+            b.iter(|| round(&mut engine, &mut frames));
+        });
+    }
+    group.finish();
+}
+
+fn e_model(criterion: &mut Criterion) {
+    let impairment = lookup("g729").and_then(|codec| codec.impairment(true)).expect("a codec with a model");
+    let conditions = Conditions { loss_ratio: 0.02, burst_ratio: 1.4, delay_seconds: 0.15, echo: true };
+    criterion.bench_function("e-model", |b| b.iter(|| rate(black_box(impairment), black_box(&conditions))));
+}
+
+/// A snapshot, its merging and the text of both formats, at about a thousand series.
+fn scrape(criterion: &mut Criterion) {
+    let peers: Vec<_> =
+        (0..6).map(|n| (format!("peer-{n}"), vec![format!("10.1.{n}.0/24").parse().expect("a network")])).collect();
+    let mut engine = engine(&Config::default(), Site::new(vec!["10.2.0.0/16".parse().expect("a network")], &peers));
+    for n in 0..6 {
+        for sequence in 0..200u16 {
+            for (source, destination) in
+                [(endpoint(1, n * 256 + 1), endpoint(2, 1)), (endpoint(2, 1), endpoint(1, n * 256 + 1))]
+            {
+                let packet = packets::rtp(8, sequence, u32::from(sequence) * 160, 99, 160);
+                let frame = ethernet(&udp(source, destination, &packet));
+                let now = Timestamp::from_nanos(i64::from(sequence) * 100 * MILLISECOND);
+                engine.frame(0, now, LinkType::ETHERNET, frame.len() as u32, &frame);
+            }
+        }
+    }
+    let openmetrics = |engine: &mut Engine| {
+        let mut collection = Collection::default();
+        engine.snapshot().collect(&mut collection);
+        render(vec![Box::new(Workers::new(collection))]).expect("a String takes everything")
+    };
+    let text = openmetrics(&mut engine);
+    let series = text.lines().filter(|line| !line.starts_with('#')).count();
+    let mut group = criterion.benchmark_group("scrape");
+    group.throughput(Throughput::Elements(series as u64));
+    group.bench_function(BenchmarkId::new("OpenMetrics, series", series), |b| b.iter(|| openmetrics(&mut engine)));
+    group.bench_function("to text 0.0.4", |b| b.iter(|| openmetrics_to_text(black_box(&text))));
+    group.finish();
+}
+
+criterion_group!(benches, decoding, signalling, streams, e_model, scrape);
+criterion_main!(benches);

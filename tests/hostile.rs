@@ -1,0 +1,28 @@
+//! Nothing that comes from the network or from a file may panic, hang, or take memory without bound.
+
+mod support;
+
+#[path = "hostile/built.rs"]
+mod built;
+#[path = "hostile/captures.rs"]
+mod captures;
+#[path = "hostile/clocks.rs"]
+mod clocks;
+#[path = "hostile/dialogs.rs"]
+mod dialogs;
+#[path = "hostile/floods.rs"]
+mod floods;
+#[path = "hostile/harness.rs"]
+mod harness;
+#[path = "hostile/memory.rs"]
+mod memory;
+#[path = "hostile/mutations.rs"]
+mod mutations;
+#[path = "hostile/packets.rs"]
+mod packets;
+#[path = "hostile/properties.rs"]
+mod properties;
+#[path = "hostile/torture.rs"]
+mod torture;
+#[path = "hostile/torture_messages.rs"]
+mod torture_messages;

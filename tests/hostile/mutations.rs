@@ -1,0 +1,217 @@
+//! Every fixture truncated at every length and with every bit flipped, through the parsers and through the core.
+
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use sidetone::config::Config;
+use sidetone::wire::rtcp::Packets;
+use sidetone::wire::sip::{self, Content};
+use sidetone::wire::{Decoded, LinkType, decode, rtp, sdp};
+
+use crate::harness::{Core, MILLISECOND, SECOND, START, small};
+use crate::packets::{Call, Fixture, ethernet, fixtures, links};
+
+/// What `wire::sdp` keeps of a description, which bounds what a description can cost.
+const MAX_MEDIA: usize = 16;
+const MAX_FORMATS: usize = 32;
+
+/// Runs `body`; when it panics, says for which input.
+pub fn naming<T>(what: impl Fn() -> String, body: impl FnOnce() -> T) -> T {
+    catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|panic| {
+        println!("the input was {}", what());
+        std::panic::resume_unwind(panic)
+    })
+}
+
+/// All parsers of payloads; what they give has to lie within what they got.
+pub fn parse_all(payload: &[u8]) {
+    sip::looks_like_text(payload);
+    sip::has_start_line(payload);
+    if let Ok(Content::Message(message)) = sip::parse(payload) {
+        let values = [message.from, message.to, message.via, message.contact];
+        for value in values {
+            for name in [&b"tag"[..], b"branch", b"expires", b"nothing"] {
+                assert!(sip::parameter(value, name).is_none_or(|found| found.len() < value.len()));
+            }
+            let uri = sip::uri_of(value);
+            assert!(sip::user_of(uri).len() <= uri.len() && sip::host_of(uri).len() <= uri.len());
+        }
+        assert!(message.call_id.len() <= sip::MAX_CALL_ID);
+        assert!(message.body.len() < payload.len());
+        if let Some(description) = sdp::find(message.content_type, message.body) {
+            parse_sdp(description);
+        }
+    }
+    parse_sdp(payload);
+    rtp::kind(payload);
+    for length in [payload.len(), payload.len() + 1, payload.len() + 60_000] {
+        if let Some(packet) = rtp::Packet::parse(payload, length) {
+            assert!(packet.payload_length as usize + 12 <= length);
+        }
+    }
+    parse_rtcp(payload);
+}
+
+fn parse_rtcp(payload: &[u8]) {
+    let packets: Vec<_> = Packets::new(payload).collect();
+    assert!(packets.len() <= payload.len() / 4 && (!Packets::are_whole(payload) || !packets.is_empty()));
+    for packet in packets {
+        packet.sender();
+        packet.sender_info();
+        assert!(packet.report_blocks().count() <= 31);
+    }
+}
+
+fn parse_sdp(description: &[u8]) {
+    let media = sdp::parse(description);
+    assert!(media.len() <= MAX_MEDIA && media.iter().all(|media| media.formats.len() <= MAX_FORMATS));
+}
+
+pub fn decode_and_parse(link: LinkType, frame: &[u8]) {
+    if let Some(datagram) = decode(link, frame).ok().and_then(Decoded::datagram) {
+        assert!(datagram.payload.len() <= datagram.length && datagram.payload.len() < frame.len());
+        parse_all(datagram.payload);
+    }
+}
+
+/// What was done to a fixture.
+#[derive(Clone, Copy)]
+enum Mutation {
+    CutTo(usize),
+    BitFlipped(usize),
+}
+
+impl fmt::Display for Mutation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Mutation::CutTo(length) => write!(f, "cut to {length} bytes"),
+            Mutation::BitFlipped(bit) => write!(f, "bit {bit} flipped"),
+        }
+    }
+}
+
+/// Calls `each` with the bytes cut at every length, and with every bit flipped.
+fn mutated(bytes: &[u8], mut each: impl FnMut(Mutation, &[u8])) {
+    for length in 0..bytes.len() {
+        each(Mutation::CutTo(length), &bytes[..length]);
+    }
+    let mut flipped = bytes.to_vec();
+    for bit in 0..bytes.len() * 8 {
+        flipped[bit / 8] ^= 1 << (bit % 8);
+        each(Mutation::BitFlipped(bit), &flipped);
+        flipped[bit / 8] ^= 1 << (bit % 8);
+    }
+}
+
+#[test]
+fn fixtures_are_what_they_say() {
+    for Fixture { name, link, frame, payload } in fixtures() {
+        let decoded = decode(link, &frame).unwrap_or_else(|reason| panic!("{name}: {reason}"));
+        let datagram = decoded.datagram().expect("a whole datagram");
+        assert_eq!((datagram.payload, datagram.length), (&payload[..], payload.len()), "{name}");
+        let read = match rtp::kind(&payload) {
+            rtp::Kind::Rtp => rtp::Packet::parse(&payload, payload.len()).is_some(),
+            rtp::Kind::Rtcp => Packets::new(&payload).count() == 7,
+            rtp::Kind::Other => matches!(sip::parse(&payload), Ok(Content::Message(m)) if m.problem.is_none()),
+        };
+        assert!(read, "{name} is not read");
+    }
+}
+
+#[test]
+fn parsers_take_every_truncation_and_bit_flip() {
+    for Fixture { name, link, frame, payload } in fixtures() {
+        mutated(&frame, |how, bytes| naming(|| format!("{name}, frame {how}"), || decode_and_parse(link, bytes)));
+        mutated(&payload, |how, bytes| naming(|| format!("{name}, payload {how}"), || parse_all(bytes)));
+    }
+}
+
+#[test]
+fn parsers_take_a_frame_of_every_link_type_number() {
+    let fixture = &fixtures()[0];
+    for number in 0..=u16::MAX {
+        decode_and_parse(LinkType(number), &fixture.frame[..number as usize % 80]);
+    }
+}
+
+#[test]
+fn the_core_takes_every_truncation_and_bit_flip() {
+    for Fixture { name, link, frame, .. } in fixtures() {
+        naming(
+            || name.to_owned(),
+            || {
+                let mut core = Core::new(&small(), true);
+                let mut now = START;
+                mutated(&frame, |how, bytes| {
+                    now += MILLISECOND;
+                    naming(|| how.to_string(), || core.frame(now, link, bytes));
+                });
+                core.tick(now + SECOND);
+                core.finish();
+            },
+        );
+    }
+}
+
+/// A snap length cuts the frame, but the length on the wire stays what it was.
+#[test]
+fn the_core_takes_a_call_cut_by_every_snap_length() {
+    let packets: Vec<Vec<u8>> = Call::v4("snapped").packets().iter().map(|packet| ethernet(packet)).collect();
+    for snap in 0..packets.iter().map(Vec::len).max().unwrap_or(0) {
+        let mut core = Core::new(&small(), true);
+        for (at, frame) in packets.iter().enumerate() {
+            core.frame(START + at as i64 * 20 * MILLISECOND, LinkType::ETHERNET, &frame[..frame.len().min(snap)]);
+        }
+        let json = core.finish();
+        // The RTP header is all that a stream needs: 14 + 20 + 8 + 12 bytes.
+        let streams = json["streams"].as_array().map_or(0, Vec::len);
+        assert_eq!(streams, if snap >= 54 { 2 } else { 0 }, "snap length {snap}");
+    }
+}
+
+/// One packet of a call is broken, the rest is as it was: state that a broken message made meets good ones.
+#[test]
+fn a_call_survives_each_of_its_packets_broken() {
+    for call in [Call::v4("broken"), Call::v6("broken")] {
+        let packets = call.packets();
+        let media = 4..packets.len() - 4;
+        for victim in (0..packets.len()).filter(|at| !media.contains(at)) {
+            let mut variant = 0;
+            mutated(&packets[victim], |how, bytes| {
+                variant += 1;
+                // All variants of all packets take too long without optimisation; a prime step meets every kind of byte.
+                if variant % 19 == 0 {
+                    naming(|| format!("packet {victim} {how}"), || one_broken(&packets, victim, bytes));
+                }
+            });
+        }
+    }
+}
+
+fn one_broken(packets: &[Vec<u8>], victim: usize, broken: &[u8]) {
+    let mut core = Core::new(&small(), true);
+    for (at, packet) in packets.iter().enumerate() {
+        let bytes = if at == victim { broken } else { packet };
+        core.packet(START + at as i64 * 10 * MILLISECOND, bytes);
+    }
+    core.tick(START + 100 * SECOND);
+    core.finish();
+}
+
+#[test]
+fn a_whole_call_under_every_link_layer_is_one_call() {
+    for call in [Call::v4("linked"), Call::v6("linked")] {
+        let layers = links(&call.packets()[0]).len();
+        for layer in 0..layers {
+            let mut core = Core::new(&Config::default(), true);
+            for (at, packet) in call.packets().iter().enumerate() {
+                let (_, link, frame) = &links(packet)[layer];
+                core.frame(START + at as i64 * 10 * MILLISECOND, *link, frame);
+            }
+            let json = core.finish();
+            assert_eq!(json["calls"][0]["outcome"], "completed", "layer {layer}");
+            assert_eq!(json["streams"].as_array().map(Vec::len), Some(2), "layer {layer}");
+            assert_eq!(json["rtcp"]["packets"]["XR"], 1, "layer {layer}");
+        }
+    }
+}
