@@ -140,6 +140,9 @@ static void update(struct stream *s, uint16_t number, uint32_t timestamp, int64_
 		else
 			s->reordered++;
 		s->window |= bit;
+		/* Overtaken by its second packet, a stream begins before the first that came. */
+		if (s->highest - behind < s->first && behind < 64)
+			s->first = s->highest - behind;
 	}
 	s->jitter += ((d < 0 ? -d : d) - s->jitter) * (1.0 / 16);
 	s->jitter_sum += s->jitter;

@@ -12,6 +12,8 @@ mod clocks;
 mod dialogs;
 #[path = "hostile/floods.rs"]
 mod floods;
+#[path = "hostile/fragments.rs"]
+mod fragments;
 #[path = "hostile/harness.rs"]
 mod harness;
 #[path = "hostile/memory.rs"]

@@ -101,6 +101,7 @@ impl Fragments {
         let (grown, whole) = (partial.bytes.len() - before, partial.is_whole());
         self.bytes += grown;
         if fits && !whole {
+            while self.bytes > MAX_BYTES && self.give_way() {}
             return Assembly::Waiting;
         }
         let Some(done) = self.remove(&fragment.key) else { return Assembly::Refused(1) };
@@ -110,16 +111,21 @@ impl Fragments {
     fn begin(&mut self, now: Timestamp, interface: usize, key: Key) {
         let arrived = |key: &Key| self.partial.get(key).map(|partial| partial.arrival);
         let arrival = self.arrivals.enter(key, MAX_DATAGRAMS, arrived);
-        if self.partial.len() >= MAX_DATAGRAMS || self.bytes >= MAX_BYTES {
-            let oldest = self.arrivals.oldest(|key| self.partial.get(key).map(|partial| partial.arrival));
-            if let Some(oldest) = oldest.and_then(|key| self.remove(&key)) {
-                self.evicted += 1;
-                self.lost.push((oldest.interface, oldest.frames));
-            }
+        if self.partial.len() >= MAX_DATAGRAMS {
+            self.give_way();
         }
         let (bytes, pieces) = (Vec::new(), Vec::new());
         let partial = Partial { arrival, started: now, interface, bytes, pieces, length: None, frames: 0 };
         self.partial.insert(key, partial);
+    }
+
+    /// The oldest makes room; false where none is left.
+    fn give_way(&mut self) -> bool {
+        let oldest = self.arrivals.oldest(|key| self.partial.get(key).map(|partial| partial.arrival));
+        let Some(oldest) = oldest.and_then(|key| self.remove(&key)) else { return false };
+        self.evicted += 1;
+        self.lost.push((oldest.interface, oldest.frames));
+        true
     }
 
     fn remove(&mut self, key: &Key) -> Option<Partial> {
@@ -237,7 +243,7 @@ mod tests {
         let mut fragments = Fragments::default();
         for id in 0..5_000 {
             fragments.take(at(0), 0, &piece(id, 60_000, true, &[1; 8]));
-            assert!(fragments.waiting() <= MAX_DATAGRAMS && fragments.bytes <= MAX_BYTES + MAX_LENGTH);
+            assert!(fragments.waiting() <= MAX_DATAGRAMS && fragments.bytes <= MAX_BYTES);
         }
         assert_eq!(fragments.evicted, 5_000 - fragments.waiting() as u64);
     }

@@ -38,7 +38,7 @@ unsafe impl GlobalAlloc for Counting {
 static ALLOCATOR: Counting = Counting;
 
 /// Bytes that this thread has allocated and not freed.
-fn live() -> isize {
+pub fn live() -> isize {
     LIVE.with(Cell::get)
 }
 
