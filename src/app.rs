@@ -5,6 +5,7 @@
 use std::borrow::Cow;
 use std::io::IsTerminal;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::Context;
@@ -81,7 +82,7 @@ async fn agent(config: Config) -> anyhow::Result<()> {
         info!("metrics at http://{address}/metrics");
     }
     let (stop, stopped) = watch::channel(false);
-    let serving = tokio::spawn(server.run(endpoints(worker.asker(), facade)?, stopped));
+    let serving = tokio::spawn(server.run(endpoints(&worker, facade)?, stopped));
     let ended = loop {
         tokio::select! {
             _ = terminate.recv() => break None,
@@ -112,16 +113,20 @@ fn site(config: &Config) -> anyhow::Result<Site> {
 }
 
 /// What the server needs of the rest.
-fn endpoints(worker: Asker, facade: Arc<Facade>) -> anyhow::Result<Endpoints> {
+fn endpoints(worker: &Worker, facade: Arc<Facade>) -> anyhow::Result<Endpoints> {
+    let capturing = worker.capturing();
     let exposition = Arc::new(Exposition {
-        worker,
+        worker: worker.asker(),
         facade,
         process: Arc::new(ProcessCollector::new().context("cannot read this process")?),
         read_at: SystemTime::now(),
     });
     Ok(Endpoints {
         metrics: Box::new(move |deadline| Box::pin(expose(Arc::clone(&exposition), deadline))),
-        ready: Box::new(|| Readiness::Ready),
+        ready: Box::new(move || match capturing.load(Ordering::Relaxed) {
+            true => Readiness::Ready,
+            false => Readiness::NotReady("no interface is being captured; the log says why".to_owned()),
+        }),
     })
 }
 

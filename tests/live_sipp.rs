@@ -290,8 +290,11 @@ fn an_interface_that_vanishes_is_captured_again() {
     link.delete();
     let down = agent.wait_for_metrics("the interface to be down", |now| up(now) == 0.0);
     assert!(agent.log().contains(&interface), "{}", agent.log());
+    let ready = || common::http_get(address, "/-/ready", &[]).expect("an answer").status;
+    assert_eq!(ready(), 503, "nothing is captured");
     assert!(link.create(), "the interface comes back");
     agent.wait_for_metrics("the interface to be up", |now| up(now) == 1.0);
+    assert_eq!(ready(), 200);
     send_until_counted(requests(&down));
     assert_eq!(agent.terminate().0.code(), Some(0));
 }

@@ -5,6 +5,7 @@
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -33,6 +34,7 @@ enum Request {
 pub struct Worker {
     requests: Sender<Request>,
     wake: Arc<OwnedFd>,
+    capturing: Arc<AtomicBool>,
     thread: JoinHandle<()>,
 }
 
@@ -65,15 +67,21 @@ impl Worker {
         let wake = Arc::new(eventfd(0, EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC).map_err(io::Error::from)?);
         let (requests, inbox) = channel();
         let signal = Arc::clone(&wake);
+        let capturing = Arc::clone(&capture.capturing);
         let thread = std::thread::Builder::new()
             .name("capture".into())
             .spawn(move || capture.run(&inbox, &signal))
             .map_err(StartError::Thread)?;
-        Ok(Worker { requests, wake, thread })
+        Ok(Worker { requests, wake, capturing, thread })
     }
 
     pub fn asker(&self) -> Asker {
         Asker { requests: self.requests.clone(), wake: Arc::clone(&self.wake) }
+    }
+
+    /// True while at least one interface is open.
+    pub fn capturing(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.capturing)
     }
 
     /// Whether the thread still runs.
@@ -120,12 +128,13 @@ struct Capture {
     config: Config,
     engine: Engine,
     slots: Vec<Slot>,
+    capturing: Arc<AtomicBool>,
 }
 
 impl Capture {
     fn open(config: Config, engine: Engine) -> Result<Capture, StartError> {
         let names = live::interfaces(&config)?;
-        let mut capture = Capture { config, engine, slots: Vec::new() };
+        let mut capture = Capture { config, engine, slots: Vec::new(), capturing: Arc::default() };
         let mut failure = None;
         for name in names {
             match capture.add(&name) {
@@ -137,7 +146,8 @@ impl Capture {
                 Err(error) => return Err(error.into()),
             }
         }
-        if capture.slots.iter().all(|slot| slot.open.is_none()) {
+        capture.note_capturing();
+        if !capture.capturing.load(Ordering::Relaxed) {
             return Err(failure.map_or(StartError::NoInterface, StartError::Live));
         }
         Ok(capture)
@@ -160,6 +170,10 @@ impl Capture {
             drops_before: Drops::default(),
         });
         result
+    }
+
+    fn note_capturing(&self) {
+        self.capturing.store(self.slots.iter().any(|slot| slot.open.is_some()), Ordering::Relaxed);
     }
 
     fn mark(&mut self, index: usize, up: bool) {
@@ -220,6 +234,7 @@ impl Capture {
             slot.retry = Instant::now() + self.config.reopen_interval;
             let index = slot.index;
             self.mark(index, false);
+            self.note_capturing();
         }
     }
 
@@ -256,6 +271,7 @@ impl Capture {
                     numbers.up = true;
                     numbers.reopens += 1;
                 }
+                self.note_capturing();
             }
             Err(error) => tracing::debug!(interface = %slot.name, "still not there: {error}"),
         }
