@@ -1,7 +1,7 @@
 //! Capture files of every kind, built here byte by byte, and the shared captures, frame by frame.
 
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use sidetone::capture::file::{CaptureFile, FileError, MAX_FRAME};
 
@@ -9,6 +9,7 @@ use sidetone::capture::file::{CaptureFile, FileError, MAX_FRAME};
 mod fixtures;
 #[path = "capture_files/hostile.rs"]
 mod hostile;
+mod support;
 use fixtures::Order::{Big, Little};
 use fixtures::{DATA, NANOS, Order, SECOND, Seen, classic, classic_frames, gzip, pcapng, pcapng_frames, zstd};
 
@@ -211,22 +212,10 @@ fn standard_input() {
     }
 }
 
-/// The shared captures; `None` (and a word on why) if this checkout has none.
-fn shared() -> Option<PathBuf> {
-    let named = std::env::var_os("SIDETONE_SHARED").map(PathBuf::from);
-    let root = named.clone().unwrap_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared"));
-    assert!(named.is_none() || root.exists(), "SIDETONE_SHARED is set, but {} does not exist", root.display());
-    if !root.exists() {
-        println!("SKIPPED: {} is absent", root.display());
-        return None;
-    }
-    Some(root.join("captures"))
-}
-
 /// Every shared capture: as many frames, the link type and the time from first to last as the reference says.
 #[test]
 fn shared_captures() {
-    let Some(folder) = shared() else { return };
+    let Some(folder) = support::shared_dir().map(|shared| shared.join("captures")) else { return };
     let mut count = 0;
     for entry in std::fs::read_dir(&folder).expect("the captures") {
         let path = entry.expect("an entry").path();

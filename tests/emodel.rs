@@ -1,6 +1,6 @@
 //! The E-model against reference vectors, against G.107's own figures, and its properties.
 
-use std::path::PathBuf;
+mod support;
 
 use proptest::prelude::*;
 use sidetone::quality::codec::{self, CodecId, MediaKind, static_payload};
@@ -10,16 +10,9 @@ use sidetone::quality::emodel::{Conditions, Impairment, Parameters, Satisfaction
 const R_TOLERANCE: f64 = 0.05;
 const MOS_TOLERANCE: f64 = 0.01;
 
-/// The shared vectors; `None` (and a word on why) if this checkout has none.
+/// The shared vectors, where this checkout has them.
 fn vectors() -> Option<String> {
-    let named = std::env::var_os("SIDETONE_SHARED").map(PathBuf::from);
-    let root = named.clone().unwrap_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared"));
-    assert!(named.is_none() || root.exists(), "SIDETONE_SHARED is set, but {} does not exist", root.display());
-    if !root.exists() {
-        println!("SKIPPED: {} is absent", root.display());
-        return None;
-    }
-    let path = root.join("captures/emodel-vectors.csv");
+    let path = support::shared_dir()?.join("captures/emodel-vectors.csv");
     Some(std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display())))
 }
 

@@ -3,7 +3,6 @@
 mod support;
 
 #[path = "support/generator/mod.rs"]
-#[allow(dead_code)] // of the generator only the capture writer is used here
 mod generator;
 
 use std::collections::HashMap;
