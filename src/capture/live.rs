@@ -63,6 +63,18 @@ pub fn interfaces(config: &Config) -> Result<Vec<String>, LiveError> {
         .collect())
 }
 
+/// Rings of the configured size that interfaces which nobody named take together: a container host has dozens of them.
+const SHARED_RINGS: u32 = 4;
+/// The smallest ring that is worth having, bytes; the configuration's own lower bound.
+const MIN_RING: u32 = 1 << 20;
+
+/// The ring of each of `count` interfaces that were not named one by one.
+pub fn shared_ring_size(configured: u32, count: usize) -> u32 {
+    let count = u32::try_from(count).unwrap_or(u32::MAX).max(SHARED_RINGS);
+    let share = u64::from(configured) * u64::from(SHARED_RINGS) / u64::from(count);
+    u32::try_from(share).unwrap_or(configured).clamp(MIN_RING.min(configured), configured)
+}
+
 /// Addresses of this host's own interfaces, each as a network of one.
 pub fn local_addresses() -> Result<Vec<ipnet::IpNet>, LiveError> {
     let devices = Device::list().map_err(LiveError::List)?;
@@ -160,3 +172,18 @@ fn explain(interface: &str, source: pcap::Error) -> LiveError {
 
 /// How long an idle worker sleeps at most.
 pub const IDLE: Duration = Duration::from_millis(200);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_interfaces_share_the_memory_of_four() {
+        const MIB: u32 = 1 << 20;
+        assert_eq!(shared_ring_size(16 * MIB, 1), 16 * MIB);
+        assert_eq!(shared_ring_size(16 * MIB, 4), 16 * MIB);
+        assert_eq!(shared_ring_size(16 * MIB, 16), 4 * MIB);
+        assert_eq!(shared_ring_size(16 * MIB, 1000), MIB);
+        assert_eq!(shared_ring_size(u32::MAX, 2), u32::MAX);
+    }
+}

@@ -132,8 +132,11 @@ struct Capture {
 }
 
 impl Capture {
-    fn open(config: Config, engine: Engine) -> Result<Capture, StartError> {
+    fn open(mut config: Config, engine: Engine) -> Result<Capture, StartError> {
         let names = live::interfaces(&config)?;
+        if config.interfaces.is_empty() {
+            config.ring_size = live::shared_ring_size(config.ring_size, names.len());
+        }
         let mut capture = Capture { config, engine, slots: Vec::new(), capturing: Arc::default() };
         let mut failure = None;
         for name in names {
