@@ -9,20 +9,20 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::Context;
+use ipnet::IpNet;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tracing::info;
 
-use crate::capture::live;
+use crate::capture::live::{self, LiveError};
 use crate::capture::worker::{Asker, Worker};
 use crate::config::{Config, LogFormat, LogLevel};
-use crate::engine::{Engine, Settings};
+use crate::engine::{self, Engine, Settings};
 use crate::metrics::facade::Facade;
 use crate::metrics::process::ProcessCollector;
 use crate::metrics::{Workers, render};
 use crate::numbers::{Collection, Family, Kind, Value};
 use crate::serve::{self, Endpoints, Limits, MetricsError, Readiness, Server};
-use crate::site::Site;
 
 static BUILD_INFO: Family = Family {
     name: "sidetone_build_info",
@@ -75,7 +75,7 @@ async fn agent(config: Config) -> anyhow::Result<()> {
         ..Limits::default()
     };
     let server = Server::bind(&config.web.listen_address, limits).await?;
-    let site = Arc::new(site(&config)?);
+    let site = Arc::new(engine::site(&config, local_networks(&config)?));
     let engine = Engine::new(Settings::new(&config, false), site);
     let worker = Worker::start(config.capture, engine)?;
     for address in server.addresses() {
@@ -102,14 +102,12 @@ async fn agent(config: Config) -> anyhow::Result<()> {
     ended.map_or(Ok(()), Err)
 }
 
-/// What is this host's own, and whose the other networks are.
-fn site(config: &Config) -> anyhow::Result<Site> {
-    let mut local = config.site.local_networks.clone();
-    if local.is_empty() {
-        local = live::local_addresses()?;
+/// Our own addresses are the configured ones, or those of this host's interfaces.
+fn local_networks(config: &Config) -> Result<Vec<IpNet>, LiveError> {
+    match config.site.local_networks.as_slice() {
+        [] => live::local_addresses(),
+        configured => Ok(configured.to_vec()),
     }
-    let peers: Vec<_> = config.peers.iter().map(|peer| (peer.name.clone(), peer.networks.clone())).collect();
-    Ok(Site::new(local, &peers))
 }
 
 /// What the server needs of the rest.

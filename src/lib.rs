@@ -5,6 +5,7 @@
 #![deny(unsafe_code)]
 
 mod arrivals;
+mod generations;
 pub mod time;
 
 pub mod capture;

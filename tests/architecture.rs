@@ -41,13 +41,14 @@ const BANNED: [&str; 27] = [
 const BANNED_STD: [&str; 4] = ["fs", "io", "env", "process"];
 
 /// Who may import whom in the core; a module that is not here may import nothing of this crate.
-const LAYERS: [(&str, &[&str]); 5] = [
+const LAYERS: [(&str, &[&str]); 6] = [
     // SDP names codecs; their table is arithmetic and knows nothing of bytes.
     // Fragments wait in a table, by the packets' own time.
     ("wire", &["arrivals", "quality", "time"]),
+    ("generations", &["time"]),
     ("site", &["wire"]),
-    ("call", &["arrivals", "media", "numbers", "site", "time", "wire"]),
-    ("media", &["arrivals", "numbers", "quality", "site", "time", "wire"]),
+    ("call", &["arrivals", "generations", "media", "numbers", "site", "time", "wire"]),
+    ("media", &["arrivals", "generations", "numbers", "quality", "site", "time", "wire"]),
     ("engine", &["call", "config", "media", "numbers", "site", "time", "wire"]),
 ];
 

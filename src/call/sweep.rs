@@ -94,7 +94,7 @@ impl Signalling {
     pub fn evicted(&self) -> [(&'static str, u64); 4] {
         [
             ("calls", self.calls.evicted),
-            ("transactions", self.transactions.evicted),
+            ("transactions", self.transactions.evicted()),
             ("registration_attempts", self.registrations.evicted_attempts),
             ("registrations", self.registrations.evicted_bindings),
         ]

@@ -2,16 +2,15 @@
 
 use std::hash::{BuildHasher, Hash, Hasher};
 
-use std::collections::HashMap;
-
 use foldhash::fast::RandomState;
 
+use crate::generations::Generations;
 use crate::time::Timestamp;
 use crate::wire::Endpoint;
 use crate::wire::sip::{Message, Start, parameter};
 
 /// RFC 3261 section 17: no transaction repeats a message for longer than 64 * T1 = 32 s.
-const GENERATION_NANOS: i64 = 32_000_000_000;
+const LIFETIME_NANOS: i64 = 32_000_000_000;
 
 /// What a message is to those before it.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -29,37 +28,28 @@ struct Entry {
     answered: bool,
 }
 
-type Entries = HashMap<u64, Entry, RandomState>;
-
-/// Fingerprints of the messages of the last 32 to 64 s, in two generations so that nothing is swept.
+/// Fingerprints of the messages of the last 32 to 64 s.
 #[derive(Debug)]
 pub struct Transactions {
     hasher: RandomState,
-    young: Entries,
-    old: Entries,
-    turned: Timestamp,
-    capacity: usize,
-    pub evicted: u64,
+    entries: Generations<u64, Entry>,
 }
 
 impl Transactions {
     pub fn new(capacity: usize) -> Transactions {
-        Transactions {
-            hasher: RandomState::default(),
-            young: Entries::default(),
-            old: Entries::default(),
-            turned: Timestamp::default(),
-            capacity: capacity.max(2),
-            evicted: 0,
-        }
+        Transactions { hasher: RandomState::default(), entries: Generations::new(capacity, LIFETIME_NANOS) }
     }
 
     pub fn len(&self) -> usize {
-        self.young.len() + self.old.len()
+        self.entries.len()
+    }
+
+    pub fn evicted(&self) -> u64 {
+        self.entries.evicted
     }
 
     pub fn see(&mut self, now: Timestamp, from: Endpoint, to: Endpoint, message: &Message<'_>) -> Seen {
-        self.turn(now);
+        self.entries.turn(now);
         let request = match message.start {
             Start::Request { .. } => self.fingerprint((from, to), message, 0),
             Start::Response { .. } => self.fingerprint((to, from), message, 0),
@@ -68,12 +58,12 @@ impl Transactions {
             Start::Request { .. } => request,
             Start::Response { code } => self.fingerprint((to, from), message, code),
         };
-        if self.young.contains_key(&own) || self.old.contains_key(&own) {
+        if self.entries.get(&own).is_some() {
             return Seen::Again;
         }
         let entry = match message.start {
             Start::Request { .. } => None,
-            Start::Response { .. } => self.young.get_mut(&request).or_else(|| self.old.get_mut(&request)),
+            Start::Response { .. } => self.entries.get_mut(&request),
         };
         let seen = match entry {
             Some(entry) if !entry.answered => {
@@ -82,7 +72,7 @@ impl Transactions {
             }
             _ => Seen::First,
         };
-        self.young.insert(own, Entry { at: now, answered: false });
+        self.entries.insert(own, Entry { at: now, answered: false });
         seen
     }
 
@@ -99,18 +89,5 @@ impl Transactions {
             parameter(message.to, b"tag").hash(&mut hash);
         }
         hash.finish()
-    }
-
-    /// Drops the older generation when the younger is old or full.
-    fn turn(&mut self, now: Timestamp) {
-        let full = self.young.len() >= self.capacity / 2;
-        if !full && now.nanos_since(self.turned) < GENERATION_NANOS {
-            return;
-        }
-        if full && now.nanos_since(self.turned) < GENERATION_NANOS {
-            self.evicted += self.old.len() as u64;
-        }
-        self.old = std::mem::take(&mut self.young);
-        self.turned = now;
     }
 }

@@ -149,7 +149,6 @@ impl Capture {
                 Err(error) => return Err(error.into()),
             }
         }
-        capture.note_capturing();
         if !capture.capturing.load(Ordering::Relaxed) {
             return Err(failure.map_or(StartError::NoInterface, StartError::Live));
         }
@@ -164,7 +163,6 @@ impl Capture {
             Ok(interface) => (Some(interface), Ok(())),
             Err(error) => (None, Err(error)),
         };
-        self.mark(index, open.is_some());
         self.slots.push(Slot {
             name: name.to_owned(),
             index,
@@ -172,17 +170,17 @@ impl Capture {
             retry: Instant::now() + self.config.reopen_interval,
             drops_before: Drops::default(),
         });
+        self.mark(self.slots.len() - 1);
         result
     }
 
-    fn note_capturing(&self) {
-        self.capturing.store(self.slots.iter().any(|slot| slot.open.is_some()), Ordering::Relaxed);
-    }
-
-    fn mark(&mut self, index: usize, up: bool) {
-        if let Some(numbers) = self.engine.interface(index) {
-            numbers.up = up;
+    /// Says of a slot that was just opened or closed what has become of it, and whether anything is captured at all.
+    fn mark(&mut self, at: usize) {
+        let slot = &self.slots[at];
+        if let Some(numbers) = self.engine.interface(slot.index) {
+            numbers.up = slot.open.is_some();
         }
+        self.capturing.store(self.slots.iter().any(|slot| slot.open.is_some()), Ordering::Relaxed);
     }
 
     fn run(mut self, inbox: &Receiver<Request>, signal: &OwnedFd) {
@@ -235,9 +233,7 @@ impl Capture {
             slot.drops_before.interface += lost.interface;
             slot.open = None;
             slot.retry = Instant::now() + self.config.reopen_interval;
-            let index = slot.index;
-            self.mark(index, false);
-            self.note_capturing();
+            self.mark(at);
         }
     }
 
@@ -269,12 +265,10 @@ impl Capture {
         match Interface::open(&slot.name, &self.config) {
             Ok(interface) => {
                 slot.open = Some(interface);
-                let index = slot.index;
-                if let Some(numbers) = self.engine.interface(index) {
-                    numbers.up = true;
+                if let Some(numbers) = self.engine.interface(slot.index) {
                     numbers.reopens += 1;
                 }
-                self.note_capturing();
+                self.mark(at);
             }
             Err(error) => tracing::debug!(interface = %slot.name, "still not there: {error}"),
         }

@@ -9,12 +9,10 @@ use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::capture::file::{CaptureFile, FileError};
-use crate::config::Config;
-use crate::engine::{Engine, Settings};
+use crate::engine::{self, Engine, Settings};
 use crate::metrics::{Workers, render};
 use crate::numbers::Collection;
 use crate::report::{CaptureSummary, Findings, json, text};
-use crate::site::Site;
 
 use super::ConfigArgs;
 
@@ -52,7 +50,8 @@ pub fn run(args: &AnalyzeArgs) -> ExitCode {
         Ok(config) => config,
         Err(status) => return status,
     };
-    let site = Arc::new(site(&config));
+    // In a file no address is this host's own but those that the configuration names.
+    let site = Arc::new(engine::site(&config, config.site.local_networks.clone()));
     let mut engine = Engine::new(Settings::new(&config, true), site);
     let interface = engine.add_interface(FILE);
     let mut captures = Vec::new();
@@ -71,21 +70,14 @@ pub fn run(args: &AnalyzeArgs) -> ExitCode {
             failed = true;
         }
     }
-    let output = if captures.is_empty() { None } else { Some(output(args.format, captures, engine)) };
-    match output.unwrap_or(Ok(String::new())) {
-        Ok(output) if failed => {
-            super::print(&output);
-            ExitCode::FAILURE
-        }
-        Ok(output) => super::print(&output),
+    if captures.is_empty() {
+        return ExitCode::FAILURE;
+    }
+    match output(args.format, captures, engine).map(|text| super::print(&text)) {
+        Ok(_) if failed => ExitCode::FAILURE,
+        Ok(status) => status,
         Err(error) => super::fail(error),
     }
-}
-
-/// In a file no address is this host's own; networks and peers count as configured.
-fn site(config: &Config) -> Site {
-    let peers: Vec<_> = config.peers.iter().map(|peer| (peer.name.clone(), peer.networks.clone())).collect();
-    Site::new(config.site.local_networks.clone(), &peers)
 }
 
 /// Reads one file to its end, or to where it is broken; what was read before stays counted.

@@ -5,6 +5,8 @@ mod numbers;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ipnet::IpNet;
+
 use crate::call::{self, Call, Effect, Signalling, Transport};
 use crate::config::{Config, PortRange};
 use crate::media::{self, Media, RoundTrip, StreamReport};
@@ -57,6 +59,12 @@ impl Settings {
             sip_ports: config.capture.sip_ports.clone(),
         }
     }
+}
+
+/// The configured view of the network, with these addresses as our own.
+pub fn site(config: &Config, local: Vec<IpNet>) -> Site {
+    let peers: Vec<_> = config.peers.iter().map(|peer| (peer.name.clone(), peer.networks.clone())).collect();
+    Site::new(local, &peers)
 }
 
 /// A copy of all numbers of a worker, to be merged and rendered elsewhere.

@@ -302,7 +302,7 @@ impl Media {
         [
             ("streams", self.evicted_streams),
             ("stream_candidates", self.candidates.evicted),
-            ("sender_reports", self.sender_reports.evicted),
+            ("sender_reports", self.sender_reports.evicted()),
         ]
     }
 }

@@ -1,15 +1,12 @@
 //! Round trips from LSR and DLSR (RFC 3550 section 6.4.1), measured where we stand: from the passing of a sender's report
 //! to the passing of the receiver's answer, less the time that the receiver kept it.
 
-use std::collections::HashMap;
-
-use foldhash::fast::RandomState;
-
+use crate::generations::Generations;
 use crate::time::Timestamp;
 use crate::wire::Ip;
 
 /// Reports older than one to two of these are forgotten; RTCP intervals are rarely above a minute.
-const GENERATION_NANOS: i64 = 60_000_000_000;
+const LIFETIME_NANOS: i64 = 60_000_000_000;
 /// DLSR comes in 1/65536 s: where the receiver is this host, rounding alone may give a little less than nothing.
 const ROUNDING_NANOS: i64 = 1_000_000;
 
@@ -33,49 +30,33 @@ pub struct RoundTrip {
     pub seconds: f64,
 }
 
-/// When sender reports passed, at most `capacity` of them, in two generations.
+/// When sender reports passed, at most `capacity` of them.
 #[derive(Debug)]
-pub struct Reports {
-    young: HashMap<Report, Timestamp, RandomState>,
-    old: HashMap<Report, Timestamp, RandomState>,
-    turned: Timestamp,
-    capacity: usize,
-    pub evicted: u64,
-}
+pub struct Reports(Generations<Report, Timestamp>);
 
 impl Reports {
     pub fn new(capacity: usize) -> Reports {
-        Reports {
-            young: HashMap::default(),
-            old: HashMap::default(),
-            turned: Timestamp::default(),
-            capacity: capacity.max(2),
-            evicted: 0,
-        }
+        Reports(Generations::new(capacity, LIFETIME_NANOS))
     }
 
     pub fn len(&self) -> usize {
-        self.young.len() + self.old.len()
+        self.0.len()
     }
 
-    /// A sender's report passes.
+    pub fn evicted(&self) -> u64 {
+        self.0.evicted
+    }
+
+    /// A sender's report passes. The first of two equal reports is the one that the receiver's clock runs from.
     pub fn sent(&mut self, now: Timestamp, report: Report) {
-        let full = self.young.len() >= self.capacity / 2;
-        if full || now.nanos_since(self.turned) >= GENERATION_NANOS {
-            if now.nanos_since(self.turned) < GENERATION_NANOS {
-                self.evicted += self.old.len() as u64;
-            }
-            self.old = std::mem::take(&mut self.young);
-            self.turned = now;
-        }
-        // The first of two equal reports is the one that the receiver's clock runs from.
-        self.young.entry(report).or_insert(now);
+        self.0.turn(now);
+        self.0.insert(report, now);
     }
 
     /// A receiver's answer to `report` passes the other way; `dlsr` in 1/65536 s. A receiver that claims to have kept the
     /// report for longer than it was away tells nothing.
     pub fn answered(&self, now: Timestamp, report: &Report, dlsr: u32) -> Option<f64> {
-        let sent = self.young.get(report).or_else(|| self.old.get(report))?;
+        let sent = self.0.get(report)?;
         let kept = i64::from(dlsr) * 1_000_000_000 / 65_536;
         let nanos = now.nanos_since(*sent).saturating_sub(kept);
         (nanos >= -ROUNDING_NANOS).then(|| nanos.max(0) as f64 / 1e9)

@@ -1,0 +1,63 @@
+//! A table whose entries live for one to two lifetimes: two maps, of which the older is dropped whole, so that nothing is swept.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+
+use foldhash::fast::RandomState;
+
+use crate::time::Timestamp;
+
+/// At most `capacity` entries; when half of them came within one lifetime, the older half gives way early.
+#[derive(Debug)]
+pub struct Generations<K, V> {
+    young: HashMap<K, V, RandomState>,
+    old: HashMap<K, V, RandomState>,
+    turned: Timestamp,
+    lifetime_nanos: i64,
+    capacity: usize,
+    pub evicted: u64,
+}
+
+impl<K: Eq + Hash, V> Generations<K, V> {
+    pub fn new(capacity: usize, lifetime_nanos: i64) -> Generations<K, V> {
+        Generations {
+            young: HashMap::default(),
+            old: HashMap::default(),
+            turned: Timestamp::default(),
+            lifetime_nanos,
+            capacity: capacity.max(2),
+            evicted: 0,
+        }
+    }
+
+    pub fn len(&self) -> usize {
+        self.young.len() + self.old.len()
+    }
+
+    /// Drops the older generation when the younger is old or full; to be called before entries are put in.
+    pub fn turn(&mut self, now: Timestamp) {
+        let full = self.young.len() >= self.capacity / 2;
+        let aged = now.nanos_since(self.turned) >= self.lifetime_nanos;
+        if !full && !aged {
+            return;
+        }
+        if !aged {
+            self.evicted += self.old.len() as u64;
+        }
+        self.old = std::mem::take(&mut self.young);
+        self.turned = now;
+    }
+
+    pub fn get(&self, key: &K) -> Option<&V> {
+        self.young.get(key).or_else(|| self.old.get(key))
+    }
+
+    pub fn get_mut(&mut self, key: &K) -> Option<&mut V> {
+        self.young.get_mut(key).or_else(|| self.old.get_mut(key))
+    }
+
+    /// Puts an entry in; one of the same generation stays as it is.
+    pub fn insert(&mut self, key: K, value: V) {
+        self.young.entry(key).or_insert(value);
+    }
+}
