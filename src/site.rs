@@ -58,6 +58,11 @@ impl Site {
         Site { local, names: named.iter().map(|(name, _)| name.clone()).collect(), peers }
     }
 
+    /// Whether there are addresses that are ours: of a capture file nobody may have said.
+    pub fn knows_itself(&self) -> bool {
+        !self.local.is_empty()
+    }
+
     pub fn is_local(&self, ip: Ip) -> bool {
         let ip = IpAddr::from(ip);
         self.local.iter().any(|network| network.contains(&ip))

@@ -13,9 +13,9 @@ use std::sync::Arc;
 
 use foldhash::fast::RandomState;
 
-use crate::site::Site;
+use crate::site::{Direction, Site};
 use crate::time::Timestamp;
-use crate::wire::sip::{self, Malformed, Message, Method, Start};
+use crate::wire::sip::{self, Malformed, Message, Method, Party, Start};
 use crate::wire::{Endpoint, sdp};
 
 use numbers::CellKey;
@@ -57,10 +57,15 @@ pub struct Settings {
 /// What a message means for the media side.
 #[derive(Debug)]
 pub enum Effect {
-    /// A party of the call receives media here.
-    Announce {
+    /// A party of the call tells what media it sends and receives, and where.
+    Describe {
         call: u64,
+        direction: Direction,
+        party: Party,
         media: sdp::Media,
+    },
+    Answered {
+        call: u64,
     },
     Ended {
         call: u64,
@@ -206,14 +211,16 @@ impl Signalling {
         if method == Method::Invite && sip::parameter(at.message.to, b"tag").is_none() {
             self.invite(at);
         }
+        let from_tag = self.tag(at.message.from);
         let Some(call) = self.calls.find(at.message.call_id) else { return };
         call.last_message = at.now;
+        let party = if from_tag == call.caller_tag { Party::Caller } else { Party::Callee };
         match method {
             Method::Cancel if call.answered.is_none() => call.cancelled = true,
             Method::Bye => return self.bye(at),
             _ => {}
         }
-        self.session(at.message);
+        self.session(at.message, party);
     }
 
     /// An INVITE without a To tag: a new call, the same attempt on its next hop, or the attempt again.
@@ -288,8 +295,9 @@ impl Signalling {
         let caller_tag = self.tag(at.message.from);
         let Some(call) = self.calls.find(at.message.call_id) else { return };
         call.last_message = at.now;
+        let asked_by_caller = caller_tag == call.caller_tag;
         let initial = method == Method::Invite
-            && caller_tag == call.caller_tag
+            && asked_by_caller
             && at.message.cseq.is_some_and(|(number, _)| number == call.cseq);
         if initial {
             match code {
@@ -299,7 +307,15 @@ impl Signalling {
             }
         }
         if code > 100 && code < 300 {
-            self.session(at.message);
+            // The answer comes from whoever was asked.
+            let party = if asked_by_caller { Party::Callee } else { Party::Caller };
+            self.session(at.message, party);
+            if initial
+                && code >= 200
+                && let Some(call) = self.calls.find(at.message.call_id)
+            {
+                self.effects.push(Effect::Answered { call: call.serial });
+            }
         }
     }
 
@@ -394,12 +410,16 @@ impl Signalling {
     }
 
     /// Session descriptions announce where their sender receives; after the end of a call they announce nothing.
-    fn session(&mut self, message: &Message<'_>) {
+    fn session(&mut self, message: &Message<'_>, party: Party) {
         let Some(body) = sdp::find(message.content_type, message.body) else { return };
         let Some(call) = self.calls.find(message.call_id).filter(|call| call.state != State::Ended) else { return };
-        let call = call.serial;
-        let media = sdp::parse(body).into_iter().filter(|media| media.rtp && media.receives_at.is_some());
-        self.effects.extend(media.map(|media| Effect::Announce { call, media }));
+        let (call, direction) = (call.serial, call.key.direction);
+        self.effects.extend(sdp::parse(body).into_iter().map(|media| Effect::Describe {
+            call,
+            direction,
+            party,
+            media,
+        }));
     }
 }
 

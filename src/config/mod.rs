@@ -113,15 +113,36 @@ pub struct Calls {
     pub ring_timeout: Duration,
     /// An answered call without a BYE is given up after this time.
     pub max_duration: Duration,
+    /// Media that starts later than this after the answer is a problem.
+    pub late_media: Duration,
+    /// Media of an answered call that is missing for so long is a problem.
+    pub media_timeout: Duration,
 }
 
 /// What the E-model assumes where the wire does not tell.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Quality {
-    /// One-way mouth-to-ear delay where none is measured.
+    /// One-way delay of the network where none is measured.
     pub assumed_delay: Duration,
+    /// The emulated playout buffer that MOS and discards come from.
+    pub playout_buffer: PlayoutBuffer,
+    /// Delay of the fixed playout buffer.
+    pub playout_delay: Duration,
+    /// Bounds of the adaptive playout buffer's delay; the first is at most the second.
+    pub playout_min: Duration,
+    pub playout_max: Duration,
     /// Whether receivers of G.711 conceal lost packets.
     pub packet_loss_concealment: bool,
+}
+
+/// A receiver's playout buffer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PlayoutBuffer {
+    /// Always of the same delay.
+    #[default]
+    Fixed,
+    /// As deep as the jitter asks for.
+    Adaptive,
 }
 
 /// Which addresses are this site's.
@@ -259,12 +280,21 @@ impl Default for Calls {
             // RFC 3261 section 16.6: a proxy's Timer C is longer than 3 minutes.
             ring_timeout: Duration::from_secs(4 * 60),
             max_duration: Duration::from_secs(12 * 3600),
+            late_media: Duration::from_secs(3),
+            media_timeout: Duration::from_secs(10),
         }
     }
 }
 
 impl Default for Quality {
     fn default() -> Self {
-        Quality { assumed_delay: Duration::ZERO, packet_loss_concealment: true }
+        Quality {
+            assumed_delay: Duration::ZERO,
+            playout_buffer: PlayoutBuffer::Fixed,
+            playout_delay: Duration::from_millis(60),
+            playout_min: Duration::from_millis(20),
+            playout_max: Duration::from_millis(200),
+            packet_loss_concealment: true,
+        }
     }
 }

@@ -11,7 +11,7 @@ use super::net;
 use super::report::ConfigError;
 use super::section::Document;
 use super::value::{self, Value};
-use super::{Calls, Capture, Config, Log, LogFormat, LogLevel, Media, Peer, Quality, Site, Web};
+use super::{Calls, Capture, Config, Log, LogFormat, LogLevel, Media, Peer, PlayoutBuffer, Quality, Site, Web};
 
 /// Most entries that a table may be given: 10 million streams of 1 KiB are 10 GiB.
 const MAX_ENTRIES: usize = 10_000_000;
@@ -118,12 +118,22 @@ fn calls(document: &mut Document<'_>) -> Calls {
             max_duration: section.take("max_duration", default.max_duration, |typed| {
                 value::duration(typed, seconds(1)..=30 * 24 * HOUR)
             }),
+            late_media: section
+                .take("late_media", default.late_media, |typed| value::duration(typed, TENTH..=seconds(60))),
+            media_timeout: section
+                .take("media_timeout", default.media_timeout, |typed| value::duration(typed, seconds(1)..=HOUR)),
         };
         section.require(
             calls.ring_timeout >= calls.setup_timeout,
             ["ring_timeout", "setup_timeout"],
             "is shorter than `calls.setup_timeout`: a ringing call would be given up before a silent one",
             &at_least("ring_timeout", default.ring_timeout, "setup_timeout", default.setup_timeout),
+        );
+        section.require(
+            calls.media_timeout >= calls.late_media,
+            ["media_timeout", "late_media"],
+            "is shorter than `calls.late_media`: media would be missing before it is late",
+            &at_least("media_timeout", default.media_timeout, "late_media", default.late_media),
         );
         calls
     })
@@ -133,13 +143,29 @@ fn quality(document: &mut Document<'_>) -> Quality {
     let default = Quality::default();
     // ITU-T G.107 table 2: the E-model holds for an absolute delay Ta of 0 to 500 ms.
     let delays = Duration::ZERO..=Duration::from_millis(500);
-    document.section("quality", |section| Quality {
-        assumed_delay: section.take("assumed_delay", default.assumed_delay, |typed| value::duration(typed, delays)),
-        packet_loss_concealment: section.take(
-            "packet_loss_concealment",
-            default.packet_loss_concealment,
-            value::boolean,
-        ),
+    let buffers = [("fixed", PlayoutBuffer::Fixed), ("adaptive", PlayoutBuffer::Adaptive)];
+    document.section("quality", |section| {
+        let mut delay = |key, default| section.take(key, default, |typed| value::duration(typed, delays.clone()));
+        let quality = Quality {
+            assumed_delay: delay("assumed_delay", default.assumed_delay),
+            playout_delay: delay("playout_delay", default.playout_delay),
+            playout_min: delay("playout_min", default.playout_min),
+            playout_max: delay("playout_max", default.playout_max),
+            playout_buffer: section
+                .take("playout_buffer", default.playout_buffer, |typed| value::choice(typed, &buffers)),
+            packet_loss_concealment: section.take(
+                "packet_loss_concealment",
+                default.packet_loss_concealment,
+                value::boolean,
+            ),
+        };
+        section.require(
+            quality.playout_max >= quality.playout_min,
+            ["playout_max", "playout_min"],
+            "is shorter than `quality.playout_min`",
+            &at_least("playout_max", default.playout_max, "playout_min", default.playout_min),
+        );
+        quality
     })
 }
 

@@ -2,18 +2,20 @@
 
 mod numbers;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::IpNet;
 
 use crate::call::{self, Call, Effect, Signalling, Transport};
-use crate::config::{Config, PortRange};
-use crate::media::{self, Media, RoundTrip, StreamReport};
+use crate::config::{self, Config, PortRange};
+use crate::media::{self, Media, Problems, RoundTrip, StreamReport};
 use crate::numbers::Collection;
 use crate::site::Site;
 use crate::time::Timestamp;
 use crate::wire::fragments::{Assembly, Fragment, Fragments};
+use crate::wire::multiplex;
 use crate::wire::rtp::{self, Kind};
 use crate::wire::sip::{self, Content, Malformed};
 use crate::wire::{self, Datagram, Decoded, LinkType, Undecoded};
@@ -53,11 +55,27 @@ impl Settings {
                 max_streams: config.media.max_streams,
                 max_candidates: config.media.max_candidates,
                 assumed_delay_seconds: config.quality.assumed_delay.as_secs_f64(),
+                playout: playout(&config.quality),
+                late_media_nanos: nanos(config.calls.late_media),
+                media_timeout_nanos: nanos(config.calls.media_timeout),
                 packet_loss_concealment: config.quality.packet_loss_concealment,
                 keep_reports,
             },
             sip_ports: config.capture.sip_ports.clone(),
         }
+    }
+}
+
+fn playout(quality: &config::Quality) -> media::PlayoutSettings {
+    let nanos = |duration: Duration| duration.as_nanos() as f64;
+    media::PlayoutSettings {
+        buffer: match quality.playout_buffer {
+            config::PlayoutBuffer::Fixed => media::Buffer::Fixed,
+            config::PlayoutBuffer::Adaptive => media::Buffer::Adaptive,
+        },
+        fixed: nanos(quality.playout_delay),
+        least: nanos(quality.playout_min),
+        most: nanos(quality.playout_max),
     }
 }
 
@@ -196,15 +214,13 @@ impl Engine {
                 self.media.settle();
                 self.media.rtcp(now, datagram);
             }
-            Kind::Other => self.text(now, datagram),
+            Kind::Other if sip::looks_like_text(datagram.payload) => self.text(now, datagram),
+            Kind::Other => self.media.multiplexed(datagram, multiplex::protocol(datagram.payload, datagram.length)),
         }
     }
 
     /// SIP is taken on its ports whatever it looks like, elsewhere only with a start line that says so.
     fn text(&mut self, now: Timestamp, datagram: &Datagram<'_>) {
-        if !sip::looks_like_text(datagram.payload) {
-            return;
-        }
         let port = |port: u16| self.sip_ports.get(usize::from(port)).copied().unwrap_or(false);
         let expected = port(datagram.source.port) || port(datagram.destination.port);
         if !expected && !sip::has_start_line(datagram.payload) {
@@ -233,11 +249,10 @@ impl Engine {
         }
         for effect in self.signalling.take_effects() {
             match effect {
-                Effect::Announce { call, media } => {
-                    if let Some(at) = media.receives_at.filter(|at| !at.ip.is_unspecified()) {
-                        self.media.announce(call, at, &media.formats);
-                    }
+                Effect::Describe { call, direction, party, media } => {
+                    self.media.describe(now, call, direction, party, &media);
                 }
+                Effect::Answered { call } => self.media.answered(now, call),
                 Effect::Ended { call } => {
                     let mos = self.media.call_ended(now, call);
                     self.signalling.rated(call, mos);
@@ -296,6 +311,7 @@ impl Engine {
             last_media: last_packets,
             streams: self.media.take_reports(),
             round_trips: self.media.take_round_trips(),
+            problems: self.media.take_problems().into_iter().collect(),
             interfaces: self.interfaces.clone(),
             signalling: self.signalling.numbers.clone(),
             media: self.media.numbers.clone(),
@@ -320,6 +336,8 @@ pub struct Analysis {
     pub last_media: Vec<Option<Timestamp>>,
     pub streams: Vec<StreamReport>,
     pub round_trips: Vec<RoundTrip>,
+    /// What was wrong with the media of calls, by serial.
+    pub problems: HashMap<u64, Problems>,
     pub interfaces: Vec<InterfaceNumbers>,
     pub signalling: call::Numbers,
     pub media: media::Numbers,

@@ -4,21 +4,29 @@ use std::collections::HashMap;
 
 use foldhash::fast::RandomState;
 
+use crate::site::Direction;
 use crate::time::Timestamp;
 use crate::wire::Endpoint;
 use crate::wire::sdp::Format;
+use crate::wire::sip::Party;
+
+use super::problems::{Problems, Sides};
 
 /// Endpoints that are remembered of one call: audio and video of both parties on two hops. Then the oldest gives way.
 const MAX_ENDPOINTS_A_CALL: usize = 8;
 
 /// Payload types that are remembered of one endpoint, over all its descriptions.
-const MAX_FORMATS: usize = 24;
+const MAX_FORMATS: usize = 18;
 
 /// An endpoint that some SDP names.
 #[derive(Debug)]
 pub struct Announced {
     pub call: u64,
+    /// Who receives there.
+    pub party: Party,
     pub formats: Vec<Format>,
+    /// Whether T.38 was announced there, on the port of the audio or one of its own.
+    fax: bool,
 }
 
 /// A call as the media side knows it.
@@ -29,6 +37,12 @@ pub struct Call {
     /// The worst lifetime MOS of its streams that have ended.
     pub worst_mos: Option<f64>,
     pub ended: Option<Timestamp>,
+    pub answered: Option<Timestamp>,
+    pub direction: Option<Direction>,
+    pub sides: Sides,
+    pub problems: Problems,
+    /// T.38 was agreed on: sound may stop for it.
+    pub fax: bool,
 }
 
 /// Announcements of all calls; its size follows the number of calls, which is capped on the signalling side.
@@ -65,7 +79,7 @@ impl Bindings {
 
     /// Notes an endpoint of a call. The first call to name an endpoint keeps it until it ends, as legs of one call
     /// through a B2BUA name the same one.
-    pub fn announce(&mut self, call: u64, at: Endpoint, formats: &[Format]) {
+    pub fn announce(&mut self, call: u64, party: Party, at: Endpoint, formats: &[Format]) {
         if self.held_by_other(at, call) {
             if let Some(there) = self.endpoints.get_mut(&at) {
                 extend(&mut there.formats, formats);
@@ -84,12 +98,28 @@ impl Bindings {
             known.endpoints.push(at);
         }
         match self.endpoints.get_mut(&at) {
-            Some(there) if there.call == call => extend(&mut there.formats, formats),
+            Some(there) if there.call == call => {
+                there.party = party;
+                extend(&mut there.formats, formats);
+            }
             _ => {
                 let formats = formats.iter().take(MAX_FORMATS).copied().collect();
-                self.endpoints.insert(at, Announced { call, formats });
+                self.endpoints.insert(at, Announced { call, party, formats, fax: false });
             }
         }
+    }
+
+    /// Notes that T.38 comes to an endpoint of a call.
+    pub fn announce_fax(&mut self, call: u64, party: Party, at: Endpoint) {
+        self.announce(call, party, at, &[]);
+        self.entry(call).fax = true;
+        if let Some(there) = self.endpoints.get_mut(&at) {
+            there.fax = true;
+        }
+    }
+
+    pub fn receives_fax(&self, at: Endpoint) -> bool {
+        self.endpoints.get(&at).is_some_and(|there| there.fax)
     }
 
     /// Forgets a call and the endpoints that are still its own.
@@ -106,6 +136,20 @@ impl Bindings {
     /// Calls that ended before `before`.
     pub fn ended_before(&self, before: Timestamp) -> Vec<u64> {
         self.calls.iter().filter(|(_, call)| call.ended.is_some_and(|at| at < before)).map(|(id, _)| *id).collect()
+    }
+
+    /// Calls that were answered and have not ended.
+    pub fn in_conversation(&self) -> Vec<u64> {
+        self.calls
+            .iter()
+            .filter(|(_, call)| call.answered.is_some() && call.ended.is_none())
+            .map(|(id, _)| *id)
+            .collect()
+    }
+
+    /// A call that is, or begins to be, known.
+    pub fn entry(&mut self, call: u64) -> &mut Call {
+        self.calls.entry(call).or_default()
     }
 
     pub fn calls(&self) -> Vec<u64> {

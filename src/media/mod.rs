@@ -2,41 +2,52 @@
 
 mod binding;
 mod candidates;
+mod delay;
 mod numbers;
+mod pattern;
 mod pipeline;
+mod playout;
+mod problems;
 mod report;
 mod reports;
 mod round_trips;
 mod sequence;
 mod sessions;
 mod stream;
+mod sundry;
 mod table;
+mod unbound;
 
-use std::collections::HashMap;
 use std::sync::Arc;
-
-use foldhash::fast::RandomState;
 
 use crate::quality::codec::{CodecId, MediaKind};
 use crate::site::Site;
 use crate::time::Timestamp;
+use crate::wire::Datagram;
+use crate::wire::multiplex::Protocol;
 use crate::wire::rtp::Packet;
 use crate::wire::sdp::Format;
-use crate::wire::{Datagram, Endpoint};
 
 use binding::Bindings;
 use candidates::Candidates;
+use delay::Delay;
 use numbers::CellKey;
 use pipeline::{Pipeline, Waiting};
+use playout::Role;
 use round_trips::Reports;
-use sequence::Arrival;
-use stream::Stream;
+use sequence::{Arrival, Settled};
+use stream::{Stream, Tells};
 use table::Table;
+use unbound::Unbound;
 
 pub use numbers::{FAIR_MOS, FAMILIES, GOOD_MOS, MOS_BOUNDS, Numbers};
+pub use pattern::{BurstGap, GMIN, Pattern};
+pub use playout::{Buffer, Settings as PlayoutSettings};
+pub use problems::{Problem, Problems};
 pub use report::StreamReport;
 pub use round_trips::RoundTrip;
 pub use stream::Key;
+pub use sundry::FAMILIES as SUNDRY_FAMILIES;
 
 /// After a call's end its last packets may still be on the way; a stream that is silent for so long has ended with it.
 const LINGER_NANOS: i64 = 2_000_000_000;
@@ -51,6 +62,9 @@ pub struct Settings {
     pub max_streams: usize,
     pub max_candidates: usize,
     pub assumed_delay_seconds: f64,
+    pub playout: PlayoutSettings,
+    pub late_media_nanos: i64,
+    pub media_timeout_nanos: i64,
     pub packet_loss_concealment: bool,
     /// Keep a report of every stream that ended (`analyze`); off where nobody takes them away.
     pub keep_reports: bool,
@@ -65,13 +79,14 @@ pub struct Media {
     pipeline: Pipeline,
     candidates: Candidates,
     bindings: Bindings,
-    /// Streams without a call, by the endpoints that a later SDP may announce.
-    unbound: HashMap<Endpoint, Vec<u32>, RandomState>,
+    unbound: Unbound,
     pub numbers: Numbers,
     pub evicted_streams: u64,
     reports: Vec<StreamReport>,
     sender_reports: Reports,
     round_trips: Vec<RoundTrip>,
+    /// Of calls that are over.
+    problems: Vec<(u64, Problems)>,
 }
 
 impl Media {
@@ -82,10 +97,11 @@ impl Media {
             candidates: Candidates::new(settings.max_candidates),
             sender_reports: Reports::new(settings.max_streams),
             round_trips: Vec::new(),
+            problems: Vec::new(),
             settings,
             site,
             bindings: Bindings::default(),
-            unbound: HashMap::default(),
+            unbound: Unbound::default(),
             numbers: Numbers::default(),
             evicted_streams: 0,
             reports: Vec::new(),
@@ -131,18 +147,68 @@ impl Media {
         if now >= stream.interval_end {
             close_interval(stream, now, &self.settings, &mut self.numbers);
         }
-        if packet.payload_type != stream.payload_type && packet.payload_type != stream.side_payload_type {
-            self.payload_type_changed(at, packet.payload_type);
+        let mut role = Role::Media { marker: packet.marker };
+        if packet.payload_type != stream.payload_type && self.is_aside(at, packet) {
+            role = Role::Aside;
         }
         let Some(stream) = self.streams.get_mut(at) else { return };
         let Some(cell) = self.numbers.cells.get_mut(stream.cell as usize) else { return };
         cell.packets += 1;
         cell.payload_bytes += u64::from(packet.payload_length);
         let (settled, burst) = (&mut cell.settled, &mut cell.burst);
-        match stream.update(now, packet, settled, &mut |run| burst.observe(run as f64)) {
+        let playout = &self.settings.playout;
+        let (arrival, discarded) =
+            stream.update(now, packet, role, playout, settled, &mut |run| burst.observe(run as f64));
+        cell.discarded += u64::from(discarded);
+        match arrival {
             Arrival::Duplicate => cell.duplicated += 1,
             Arrival::Reordered => cell.reordered += 1,
             Arrival::InOrder | Arrival::Stray | Arrival::Restart => {}
+        }
+        if stream.tells != Tells::Nothing {
+            self.told(at, packet);
+        }
+    }
+
+    /// What the payload of a stream's own packet tells.
+    #[cold]
+    fn told(&mut self, at: u32, packet: &Packet) {
+        let Some(stream) = self.streams.get(at) else { return };
+        match stream.tells {
+            Tells::Nothing => {}
+            Tells::Events => self.event(at, packet),
+        }
+    }
+
+    /// A packet of another payload type than the stream's: one that stands beside the media, or a change of the media.
+    #[cold]
+    fn is_aside(&mut self, at: u32, packet: &Packet) -> bool {
+        let Some(stream) = self.streams.get(at) else { return false };
+        let aside =
+            packet.payload_type == stream.side_payload_type || self.payload_type_changed(at, packet.payload_type);
+        if aside && self.streams.get(at).is_some_and(|stream| stream.side_is_event) {
+            self.event(at, packet);
+        }
+        aside
+    }
+
+    /// Counts a telephone event by one of its packets.
+    fn event(&mut self, at: u32, packet: &Packet) {
+        let Some(stream) = self.streams.get_mut(at) else { return };
+        let (head, length) = packet.head_bytes();
+        let code = head.first().copied().filter(|_| length > 0 && !stream.is_encrypted);
+        if stream.event(packet.timestamp, code) {
+            let direction = self.site.direction(stream.key.source_ip, stream.key.destination_ip);
+            self.numbers.sundry.count_dtmf(direction);
+        }
+    }
+
+    /// A datagram on a media port that is neither RTP nor RTCP.
+    pub fn multiplexed(&mut self, datagram: &Datagram<'_>, protocol: Option<Protocol>) {
+        let fax = || self.bindings.receives_fax(datagram.destination).then_some(Protocol::T38);
+        if let Some(protocol) = protocol.or_else(fax) {
+            let direction = self.site.direction(datagram.source.ip, datagram.destination.ip);
+            self.numbers.sundry.count_multiplexed(protocol, direction);
         }
     }
 
@@ -168,7 +234,7 @@ impl Media {
             self.end(at);
         }
         let interval_end = Timestamp::from_nanos(now.nanos().saturating_add(self.settings.interval_nanos));
-        let at = self.streams.insert(Stream::new(key, *now, first, interval_end));
+        let at = self.streams.insert(Stream::new(key, *now, first, interval_end, &self.settings.playout));
         self.bind(at, self.call_of(&key).unwrap_or(0));
         self.identify(at, first.payload_type);
         let Some(stream) = self.streams.get_mut(at) else { return };
@@ -176,43 +242,46 @@ impl Media {
         cell.started += 1;
         cell.packets += 1;
         cell.payload_bytes += u64::from(first.payload_length);
+        cell.encrypted += u64::from(stream.is_encrypted);
+        if stream.tells != Tells::Nothing {
+            self.told(at, first);
+        }
         for (now, packet) in rest {
             self.packet(*now, at, packet);
         }
     }
 
     /// What a payload type means in a stream: by the receiver's SDP, by the sender's, by RFC 3551.
-    fn format(&self, key: &Key, payload_type: u8) -> (CodecId, u32) {
+    fn format(&self, key: &Key, payload_type: u8) -> Format {
         let told = [key.destination(), key.source()].into_iter().find_map(|at| {
             let formats = &self.bindings.endpoint(at)?.formats;
             formats.iter().find(|f| f.payload_type == payload_type && f.clock_rate != 0)
         });
-        match told {
-            Some(Format { codec, clock_rate, .. }) => (*codec, *clock_rate),
-            None => CodecId::from_static_payload(payload_type).unwrap_or((CodecId::UNKNOWN, 0)),
-        }
+        told.copied().unwrap_or_else(|| Format::of_static(payload_type))
     }
 
     #[cold]
-    fn payload_type_changed(&mut self, at: u32, payload_type: u8) {
-        let Some(stream) = self.streams.get(at) else { return };
-        let (codec, _) = self.format(&stream.key, payload_type);
+    fn payload_type_changed(&mut self, at: u32, payload_type: u8) -> bool {
+        let Some(stream) = self.streams.get(at) else { return false };
+        let codec = self.format(&stream.key, payload_type).codec;
         let known = stream.codec != CodecId::UNKNOWN && !is_aside(stream.codec);
         let aside = known && (is_aside(codec) || codec == CodecId::UNKNOWN);
-        let Some(stream) = self.streams.get_mut(at) else { return };
+        let Some(stream) = self.streams.get_mut(at) else { return false };
         if aside {
             // Events and comfort noise come and go between the media packets; the stream stays what it is.
             stream.side_payload_type = payload_type;
-            return;
+            stream.side_is_event = codec.media() == MediaKind::Event;
+            return true;
         }
         stream.payload_type = payload_type;
         self.identify(at, payload_type);
+        false
     }
 
     /// Sets codec, clock and the labels that follow from them.
     fn identify(&mut self, at: u32, payload_type: u8) {
         let Some(stream) = self.streams.get(at) else { return };
-        let (codec, clock_rate) = self.format(&stream.key, payload_type);
+        let Format { codec, clock_rate, encrypted, .. } = self.format(&stream.key, payload_type);
         let (direction, peer) = self.site.place(stream.key.source_ip, stream.key.destination_ip);
         let cell = self.numbers.cell(CellKey { codec, direction, peer });
         let Some(stream) = self.streams.get_mut(at) else { return };
@@ -224,6 +293,13 @@ impl Media {
         stream.codec = codec;
         stream.cell = cell;
         stream.set_clock(clock_rate);
+        stream.is_encrypted = encrypted;
+        stream.tells = if codec.media() == MediaKind::Event { Tells::Events } else { Tells::Nothing };
+        let played = clock_rate != 0 && (codec.media() == MediaKind::Audio || codec == CodecId::OTHER);
+        if played && !stream.is_played {
+            stream.playout.begin(stream.last_arrival.nanos());
+        }
+        stream.is_played = played;
         self.numbers.cells[cell as usize].active += 1;
     }
 
@@ -244,6 +320,7 @@ impl Media {
                 self.end(at);
             }
         }
+        self.look_for_problems(now);
         self.candidates.expire(Timestamp::from_nanos(now.nanos().saturating_sub(CANDIDATE_NANOS)));
         for call in self.bindings.ended_before(Timestamp::from_nanos(now.nanos().saturating_sub(LINGER_NANOS))) {
             if self.bindings.call(call).is_some_and(|known| known.streams.is_empty()) {
@@ -263,6 +340,9 @@ impl Media {
         close_interval(&mut stream, now, &self.settings, &mut self.numbers);
         if let Some(known) = self.bindings.call_mut(stream.call) {
             known.streams.retain(|other| *other != at);
+            if let Some(party) = stream.toward.filter(|_| !stream.is_video()) {
+                known.sides.of(party).hear(stream.first_arrival, stream.last_arrival);
+            }
             known.worst_mos = min_mos(known.worst_mos, lifetime_mos(&stream, &self.settings));
         } else {
             self.forget_unbound(&stream.key, at);
@@ -281,6 +361,11 @@ impl Media {
         for call in self.bindings.calls() {
             self.bindings.remove(call);
         }
+    }
+
+    /// The problems of the calls that ended since the last call of this.
+    pub fn take_problems(&mut self) -> Vec<(u64, Problems)> {
+        std::mem::take(&mut self.problems)
     }
 
     /// Reports of the streams that ended since the last call.
@@ -312,8 +397,11 @@ fn is_aside(codec: CodecId) -> bool {
     matches!(codec.media(), MediaKind::Event | MediaKind::ComfortNoise)
 }
 
+/// MOS over a stream's life, up to its last packet.
 fn lifetime_mos(stream: &Stream, settings: &Settings) -> Option<f64> {
-    report::rating(stream.codec, settings, stream.loss_ratio(), stream.burst_ratio()).map(|rating| rating.mos)
+    let mut whole = stream.clone();
+    whole.sequence.close(&mut Settled::default(), &mut |_| {});
+    StreamReport::new(&whole, settings).rating.map(|rating| rating.mos)
 }
 
 fn min_mos(a: Option<f64>, b: Option<f64>) -> Option<f64> {
@@ -324,9 +412,8 @@ fn min_mos(a: Option<f64>, b: Option<f64>) -> Option<f64> {
 }
 
 fn close_interval(stream: &mut Stream, now: Timestamp, settings: &Settings, numbers: &mut Numbers) {
-    let Some(interval) = stream.close_interval(now, settings.interval_nanos) else { return };
-    let rating = report::rating(stream.codec, settings, interval.loss_ratio, interval.burst_ratio);
-    if let Some(cell) = numbers.cells.get_mut(stream.cell as usize) {
-        cell.observe(&interval, rating.map(|rating| rating.mos));
-    }
+    let Some(interval) = stream.close_interval(now, settings.interval_nanos, &settings.playout) else { return };
+    let delay = Delay::new(None, interval.buffer_seconds, settings);
+    let rating = report::rating(stream.codec, settings, interval.missed_ratio, interval.burst_ratio, delay.seconds);
+    numbers.observe(stream.cell, &interval, rating.map(|rating| (rating.mos, delay)));
 }

@@ -7,8 +7,10 @@ use crate::quality::codec::CodecId;
 use crate::site::{Direction, PeerId, Site};
 use crate::wire::rtcp::PacketType;
 
+use super::delay::Delay;
 use super::sequence::Settled;
 use super::stream::Interval;
+use super::sundry::{self, Sundry};
 
 /// G.107 Annex B: MOS 4.03 is R 80, from where users are satisfied; 3.60 is R 70, below which many are not.
 pub const GOOD_MOS: f64 = 4.03;
@@ -59,11 +61,37 @@ static REORDERED: Family = Family::counter(
     LABELS,
     "First arrivals with a sequence number below the highest seen.",
 );
+static DISCARDED: Family = Family::counter(
+    "rtp_packets_discarded_total",
+    "",
+    LABELS,
+    "Packets that came too late for the emulated playout buffer (quality.playout_buffer); they are not lost on the wire.",
+);
+static ENCRYPTED: Family = Family::counter(
+    "rtp_encrypted_streams_started_total",
+    "",
+    LABELS,
+    "Of the streams that started, those whose SDP names a profile of SRTP.",
+);
+static BURSTS: Family = Family::counter(
+    "rtp_bursts_total",
+    "",
+    LABELS,
+    "Bursts of lost and discarded packets (RFC 3611 section 4.7.2, Gmin 16).",
+);
+static BURST_PACKETS: Family =
+    Family::counter("rtp_burst_packets_total", "", LABELS, "Packets inside these bursts, received or not.");
+static BURST_LOSSES: Family = Family::counter(
+    "rtp_burst_lost_packets_total",
+    "",
+    LABELS,
+    "Of the packets inside bursts, those lost or discarded.",
+);
 static JITTER: Family = Family::histogram(
     "rtp_jitter_seconds",
     "seconds",
     LABELS,
-    "Interarrival jitter (RFC 3550 A.8) at the end of each interval of a stream; streams of unknown clock are left out.",
+    "Interarrival jitter (RFC 3550 A.8) at the end of each interval of a stream, over its media packets without telephone events and comfort noise; streams of unknown clock are left out.",
 );
 static LOSS_RATIO: Family = Family::histogram(
     "rtp_loss_ratio",
@@ -81,7 +109,7 @@ static MOS: Family = Family::histogram(
     "rtp_mos",
     "",
     LABELS,
-    "Estimated mean opinion score (ITU-T G.107), one observation a stream an interval; codecs without model are left out.",
+    "Estimated mean opinion score (ITU-T G.107) of what the playout buffer lets through, one observation a stream an interval; codecs without model are left out.",
 );
 static LOSS_BURST: Family =
     Family::histogram("rtp_loss_burst_packets", "", LABELS, "Length of each run of consecutive lost packets.");
@@ -127,6 +155,11 @@ pub static FAMILIES: &[&Family] = &[
     &LOST,
     &DUPLICATED,
     &REORDERED,
+    &DISCARDED,
+    &ENCRYPTED,
+    &BURSTS,
+    &BURST_PACKETS,
+    &BURST_LOSSES,
     &JITTER,
     &LOSS_RATIO,
     &GAP,
@@ -150,6 +183,7 @@ pub struct CellKey {
 /// Numbers of all streams with the same labels.
 #[derive(Clone, Debug)]
 pub struct Cell {
+    key: CellKey,
     pub active: u64,
     pub started: u64,
     pub packets: u64,
@@ -157,6 +191,11 @@ pub struct Cell {
     pub settled: Settled,
     pub duplicated: u64,
     pub reordered: u64,
+    pub discarded: u64,
+    pub encrypted: u64,
+    bursts: u64,
+    burst_packets: u64,
+    burst_losses: u64,
     pub burst: Histogram,
     jitter: Histogram,
     loss_ratio: Histogram,
@@ -169,8 +208,9 @@ pub struct Cell {
 }
 
 impl Cell {
-    fn new() -> Cell {
+    fn new(key: CellKey) -> Cell {
         Cell {
+            key,
             active: 0,
             started: 0,
             packets: 0,
@@ -178,6 +218,11 @@ impl Cell {
             settled: Settled::default(),
             duplicated: 0,
             reordered: 0,
+            discarded: 0,
+            encrypted: 0,
+            bursts: 0,
+            burst_packets: 0,
+            burst_losses: 0,
             burst: Histogram::new(BURST_BOUNDS),
             jitter: Histogram::new(JITTER_BOUNDS),
             loss_ratio: Histogram::new(LOSS_BOUNDS),
@@ -198,7 +243,10 @@ impl Cell {
     }
 
     /// Counts what one interval of one stream showed.
-    pub fn observe(&mut self, interval: &Interval, mos: Option<f64>) {
+    fn observe(&mut self, interval: &Interval, mos: Option<f64>) {
+        self.bursts += interval.bursts;
+        self.burst_packets += interval.burst_packets;
+        self.burst_losses += interval.burst_losses;
         self.loss_ratio.observe(interval.loss_ratio);
         self.gap.observe(interval.gap_seconds);
         if let Some(jitter) = interval.jitter_seconds {
@@ -224,15 +272,25 @@ pub struct Numbers {
     pub cells: Vec<Cell>,
     rtcp: HashMap<(u8, Direction), u64>,
     round_trips: HashMap<(Direction, PeerId), Histogram>,
+    pub sundry: Sundry,
 }
 
 impl Numbers {
     /// The row of these labels, made where it is not there.
     pub fn cell(&mut self, key: CellKey) -> u32 {
         *self.keys.entry(key).or_insert_with(|| {
-            self.cells.push(Cell::new());
+            self.cells.push(Cell::new(key));
             self.cells.len() as u32 - 1
         })
+    }
+
+    /// Counts what one interval of one stream showed, and its MOS with the delay that went into it.
+    pub fn observe(&mut self, cell: u32, interval: &Interval, rated: Option<(f64, Delay)>) {
+        let Some(row) = self.cells.get_mut(cell as usize) else { return };
+        row.observe(interval, rated.map(|(mos, _)| mos));
+        if let Some((_, delay)) = rated {
+            self.sundry.observe_delay(delay.source, row.key.direction, row.key.peer, delay.seconds);
+        }
     }
 
     pub fn count_rtcp(&mut self, packet: PacketType, direction: Direction) {
@@ -253,9 +311,10 @@ impl Numbers {
     }
 
     pub fn collect(&self, site: &Site, out: &mut Collection) {
-        for family in FAMILIES {
+        for family in FAMILIES.iter().chain(sundry::FAMILIES) {
             out.declare(family);
         }
+        self.sundry.collect(site, out);
         for (key, index) in &self.keys {
             let cell = &self.cells[*index as usize];
             let labels = vec![fixed(key.codec.name()), fixed(key.direction.name()), site.name(key.peer)];
@@ -269,6 +328,11 @@ impl Numbers {
                 (&LOST, cell.settled.lost),
                 (&DUPLICATED, cell.duplicated),
                 (&REORDERED, cell.reordered),
+                (&DISCARDED, cell.discarded),
+                (&ENCRYPTED, cell.encrypted),
+                (&BURSTS, cell.bursts),
+                (&BURST_PACKETS, cell.burst_packets),
+                (&BURST_LOSSES, cell.burst_losses),
             ] {
                 add(family, Value::Counter(count));
             }

@@ -1,11 +1,16 @@
 //! Sequence numbers (RFC 3550 A.1): extended, with wrap and restart; what is lost, duplicated, reordered, and in which runs.
+//! A packet that came too late to be played stays apart: it was not lost, but the listener misses it all the same.
+
+use super::pattern::Pattern;
 
 /// RFC 3550 A.1: a jump of this size or more is no loss but a restart.
 const MAX_DROPOUT: u16 = 3000;
 /// RFC 3550 A.1: a packet further behind than this may be the first of a sender that restarted.
 const MAX_MISORDER: u64 = 100;
 /// Blocks of 64 numbers that are remembered behind the current one.
-const RING: usize = 16;
+const RING: usize = 8;
+/// Blocks of which it is remembered who came too late: only those that are not settled need it.
+const LATE_RING: usize = 4;
 /// Numbers further behind than this are not remembered.
 const WINDOW: u64 = (RING as u64 - 1) * 64;
 /// Extended numbers start here, so that a late first packet can lower the base.
@@ -46,8 +51,9 @@ pub struct Runs {
 pub struct Sequence {
     /// Highest extended sequence number.
     highest: u64,
-    /// Which of the 64 numbers of the highest one's block arrived.
+    /// Which of the 64 numbers of the highest one's block arrived, and which of them too late.
     block: u64,
+    late_block: u64,
     /// Distinct numbers that arrived, of all runs.
     unique: u64,
     /// The number that would confirm a restart.
@@ -61,7 +67,11 @@ pub struct Sequence {
     arrived_late: u64,
     run: u64,
     runs: Runs,
+    /// Losses and late packets together, as the listener meets them.
+    pattern: Pattern,
+    late: u64,
     ring: [u64; RING],
+    late_ring: [u64; LATE_RING],
 }
 
 impl Sequence {
@@ -70,6 +80,7 @@ impl Sequence {
         Sequence {
             highest: extended,
             block: 1 << (extended & 63),
+            late_block: 0,
             unique: 1,
             awaited: None,
             base: extended,
@@ -78,17 +89,21 @@ impl Sequence {
             arrived_late: 0,
             run: 0,
             runs: Runs::default(),
+            pattern: Pattern::default(),
+            late: 0,
             ring: [0; RING],
+            late_ring: [0; LATE_RING],
         }
     }
 
-    /// Takes the next arrival; `forward` is whether its RTP timestamp lies after that of the arrival before.
-    /// Losses that no late packet can mend any more go to `settled`, runs of them to `burst`.
+    /// Takes the next arrival; `forward` is whether its RTP timestamp lies after that of the arrival before, `late` whether
+    /// it comes too late to be played. Losses that no packet can mend any more go to `settled`, runs of them to `burst`.
     #[inline(always)]
     pub fn arrive(
         &mut self,
         number: u16,
         forward: bool,
+        late: bool,
         settled: &mut Settled,
         burst: &mut impl FnMut(u64),
     ) -> Arrival {
@@ -96,31 +111,36 @@ impl Sequence {
         if ahead == 1 && self.highest & 63 != 63 {
             self.highest += 1;
             self.block |= 1 << (self.highest & 63);
+            self.late_block |= u64::from(late) << (self.highest & 63);
+            self.late += u64::from(late);
             self.unique += 1;
             self.awaited = None;
             return Arrival::InOrder;
         }
-        self.jump(number, ahead, forward, settled, burst)
+        self.jump(number, forward, late, settled, burst)
     }
 
     #[inline(never)]
     fn jump(
         &mut self,
         number: u16,
-        ahead: u16,
         forward: bool,
+        late: bool,
         settled: &mut Settled,
         burst: &mut impl FnMut(u64),
     ) -> Arrival {
+        let ahead = number.wrapping_sub(self.highest as u16);
         if ahead != 0 && ahead < MAX_DROPOUT {
             self.awaited = None;
             self.advance(self.highest + u64::from(ahead), settled, burst);
+            self.late_block |= u64::from(late) << (self.highest & 63);
+            self.late += u64::from(late);
             self.unique += 1;
             return Arrival::InOrder;
         }
         let behind = u64::from((self.highest as u16).wrapping_sub(number));
         if behind < WINDOW {
-            let arrival = self.behind(self.highest - behind);
+            let arrival = self.behind(self.highest - behind, late);
             // A real duplicate cannot carry a newer timestamp than the packets after it.
             let restarting = arrival == Some(Arrival::Duplicate) && behind > MAX_MISORDER && forward;
             if let (Some(arrival), false) = (arrival, restarting) {
@@ -137,7 +157,7 @@ impl Sequence {
     }
 
     /// A number not above the highest: new, seen, or (`None`) from before everything that is remembered.
-    fn behind(&mut self, extended: u64) -> Option<Arrival> {
+    fn behind(&mut self, extended: u64, late: bool) -> Option<Arrival> {
         let (block, bit) = (extended >> 6, 1 << (extended & 63));
         if extended < self.base {
             let nothing_settled = self.unsettled == self.base >> 6;
@@ -147,11 +167,18 @@ impl Sequence {
             self.base = extended;
             self.unsettled = self.unsettled.min(block);
         }
-        let word = if block == self.highest >> 6 { &mut self.block } else { &mut self.ring[block as usize % RING] };
+        let current = self.highest >> 6;
+        let word = if block == current { &mut self.block } else { &mut self.ring[block as usize % RING] };
         if *word & bit != 0 {
             return Some(Arrival::Duplicate);
         }
         *word |= bit;
+        self.late += u64::from(late);
+        if late && block == current {
+            self.late_block |= bit;
+        } else if late && block + LATE_RING as u64 > current {
+            self.late_ring[block as usize % LATE_RING] |= bit;
+        }
         self.unique += 1;
         self.arrived_late += u64::from(block < self.unsettled);
         Some(Arrival::Reordered)
@@ -161,7 +188,8 @@ impl Sequence {
         while self.highest >> 6 < to >> 6 {
             let block = self.highest >> 6;
             self.ring[block as usize % RING] = self.block;
-            self.block = 0;
+            self.late_ring[block as usize % LATE_RING] = self.late_block;
+            (self.block, self.late_block) = (0, 0);
             self.highest = (block + 1) << 6;
             // The block just left still waits for its late packets; those before it have waited long enough.
             self.settle(block, u64::MAX, settled, burst);
@@ -174,7 +202,13 @@ impl Sequence {
     fn settle(&mut self, end: u64, last: u64, settled: &mut Settled, burst: &mut impl FnMut(u64)) {
         while self.unsettled < end {
             let block = self.unsettled;
-            let word = if block == self.highest >> 6 { self.block } else { self.ring[block as usize % RING] };
+            let current = self.highest >> 6;
+            let word = if block == current { self.block } else { self.ring[block as usize % RING] };
+            let late = match current - block {
+                0 => self.late_block,
+                behind if behind < LATE_RING as u64 => self.late_ring[block as usize % LATE_RING],
+                _ => 0,
+            };
             let from = self.base.saturating_sub(block << 6).min(64);
             let to = last.saturating_add(1).saturating_sub(block << 6).min(64);
             let numbers = to.saturating_sub(from);
@@ -182,6 +216,11 @@ impl Sequence {
             let lost = u64::from((!word & mask).count_ones());
             if lost > 0 || self.run > 0 {
                 self.walk(word, from, to, burst);
+            }
+            if lost > 0 || late != 0 {
+                self.pattern.block(!word | late, from, to);
+            } else {
+                self.pattern.receive(numbers);
             }
             let forgiven = lost.min(self.arrived_late);
             self.arrived_late -= forgiven;
@@ -212,6 +251,8 @@ impl Sequence {
             unique: self.unique + 2,
             expected_before: self.expected(),
             runs: self.runs,
+            pattern: self.pattern,
+            late: self.late,
             arrived_late: self.arrived_late,
             ..Sequence::new(number.wrapping_sub(1))
         };
@@ -241,6 +282,16 @@ impl Sequence {
     pub fn runs(&self) -> Runs {
         self.runs
     }
+
+    /// First arrivals that came too late to be played.
+    pub fn late(&self) -> u64 {
+        self.late
+    }
+
+    /// What is settled of the pattern that the listener meets.
+    pub fn pattern(&self) -> &Pattern {
+        &self.pattern
+    }
 }
 
 #[cfg(test)]
@@ -251,7 +302,8 @@ mod tests {
         let mut numbers = numbers.into_iter();
         let mut sequence = Sequence::new(numbers.next().unwrap());
         let (mut settled, mut bursts) = (Settled::default(), Vec::new());
-        let arrivals = numbers.map(|n| sequence.arrive(n, true, &mut settled, &mut |run| bursts.push(run))).collect();
+        let arrivals =
+            numbers.map(|n| sequence.arrive(n, true, false, &mut settled, &mut |run| bursts.push(run))).collect();
         sequence.close(&mut settled, &mut |run| bursts.push(run));
         (sequence, arrivals, settled, bursts)
     }

@@ -1,22 +1,43 @@
 //! Streams and calls: what SDP announced is found in the streams, and streams find their call.
 
 use crate::quality::codec::CodecId;
+use crate::site::Direction;
 use crate::time::Timestamp;
 use crate::wire::Endpoint;
-use crate::wire::sdp::Format;
+use crate::wire::sdp::{self, Format, MediaType};
+use crate::wire::sip::Party;
 
 use super::stream::Key;
 use super::{Media, lifetime_mos, min_mos};
 
-/// Streams that one call, or an endpoint that no call has announced, keeps a list of; more come from no real call.
+/// Streams that one call keeps a list of; more come from no real call.
 const MAX_LISTED: usize = 256;
 
 impl Media {
-    /// SDP of a call says that media is received at `at`, with these payload types.
-    pub fn announce(&mut self, call: u64, at: Endpoint, formats: &[Format]) {
+    /// A section of SDP that a party of a call sent; `direction` is the call's.
+    pub fn describe(&mut self, now: Timestamp, call: u64, direction: Direction, party: Party, media: &sdp::Media) {
+        let at = media.receives_at.filter(|at| !at.ip.is_unspecified());
+        match (media.media_type, at) {
+            (MediaType::Fax, Some(at)) => self.bindings.announce_fax(call, party, at),
+            _ if !media.rtp => return,
+            _ => {
+                for at in at.iter().chain(&media.candidates) {
+                    self.announce(call, party, *at, &media.formats);
+                }
+            }
+        }
+        let known = self.bindings.entry(call);
+        known.direction = Some(direction);
+        if media.media_type == MediaType::Audio {
+            known.sides.describe(now, party, media);
+        }
+    }
+
+    /// SDP of a call says that a party receives media at `at`, with these payload types.
+    fn announce(&mut self, call: u64, party: Party, at: Endpoint, formats: &[Format]) {
         self.end_leftovers(call, at);
-        self.bindings.announce(call, at, formats);
-        let waiting = self.unbound.get(&at).cloned().unwrap_or_default();
+        self.bindings.announce(call, party, at, formats);
+        let waiting = self.unbound.at(at);
         for stream in waiting {
             self.rebind(stream);
         }
@@ -60,7 +81,7 @@ impl Media {
     pub(super) fn relearn(&mut self, at: u32) {
         let Some(stream) = self.streams.get(at) else { return };
         let payload_type = stream.payload_type;
-        let (codec, clock_rate) = self.format(&stream.key, payload_type);
+        let Format { codec, clock_rate, .. } = self.format(&stream.key, payload_type);
         if codec != CodecId::UNKNOWN && (codec != stream.codec || clock_rate != stream.clock_rate) {
             self.identify(at, payload_type);
         }
@@ -70,15 +91,17 @@ impl Media {
     pub(super) fn bind(&mut self, at: u32, call: u64) {
         let Some(stream) = self.streams.get_mut(at) else { return };
         stream.call = call;
+        let party =
+            |at: Endpoint| self.bindings.endpoint(at).filter(|there| there.call == call).map(|there| there.party);
+        stream.toward = party(stream.key.destination())
+            .or_else(|| party(stream.key.source()).map(Party::other))
+            .filter(|_| call != 0);
         match self.bindings.call_mut(call).filter(|known| known.streams.len() < MAX_LISTED) {
             Some(known) => known.streams.push(at),
             None => {
                 stream.call = 0;
                 for end in [stream.key.destination(), stream.key.source()] {
-                    let waiting = self.unbound.entry(end).or_default();
-                    if waiting.len() < MAX_LISTED {
-                        waiting.push(at);
-                    }
+                    self.unbound.insert(end, at);
                 }
             }
         }
@@ -99,19 +122,18 @@ impl Media {
 
     pub(super) fn forget_unbound(&mut self, key: &Key, at: u32) {
         for end in [key.destination(), key.source()] {
-            if let Some(there) = self.unbound.get_mut(&end) {
-                there.retain(|other| *other != at);
-                if there.is_empty() {
-                    self.unbound.remove(&end);
-                }
-            }
+            self.unbound.remove(end, at);
         }
     }
 
     /// The signalling says that a call is over; gives the MOS of its worst stream, where one is known.
     pub fn call_ended(&mut self, now: Timestamp, call: u64) -> Option<f64> {
+        self.judge(now, call, true);
         let known = self.bindings.call_mut(call)?;
         known.ended = Some(now);
+        if self.settings.keep_reports && !known.problems.is_empty() {
+            self.problems.push((call, known.problems));
+        }
         let streams = known.streams.clone();
         let mut worst = known.worst_mos;
         for stream in streams.into_iter().filter_map(|at| self.streams.get(at)) {

@@ -1,10 +1,13 @@
 //! One RTP stream: what each packet changes (RFC 3550 A.1, A.8), and the interval that is being observed.
 
-use crate::quality::codec::CodecId;
+use crate::quality::codec::{CodecId, MediaKind};
 use crate::time::Timestamp;
 use crate::wire::rtp::Packet;
+use crate::wire::sip::Party;
 use crate::wire::{Endpoint, Ip};
 
+use super::pattern::burst_ratio;
+use super::playout::{self, Late, Playout, Role};
 use super::sequence::{Arrival, Sequence, Settled};
 
 /// What makes a stream: source, destination and SSRC (the contract's counting rules).
@@ -41,26 +44,40 @@ pub struct Stream {
     pub last_arrival: Timestamp,
     /// When the running interval ends.
     pub interval_end: Timestamp,
-    /// RTP clock ticks a nanosecond; zero while the clock is unknown.
+    /// RTP clock ticks a nanosecond; zero while the clock is unknown. And the other way round.
     ticks_per_nano: f64,
+    nanos_per_tick: f64,
     /// Interarrival jitter in ticks (RFC 3550 A.8), its maximum, and the sum over packets 2 to n.
     jitter: f64,
     jitter_max: f64,
     jitter_sum: f64,
     jitter_count: u64,
+    /// The same estimate over the media packets alone, nanoseconds: an event's packets all carry the time of its start.
+    media_jitter: f64,
+    media_transit: f64,
     pub packets: u64,
     last_timestamp: u32,
+    /// Ticks between two packets in a row.
+    packet_ticks: u32,
     /// Row of the numbers that this stream is counted in.
     pub cell: u32,
     /// The media payload type.
     pub payload_type: u8,
     /// The payload type of events or comfort noise between the media packets.
     pub side_payload_type: u8,
+    pub side_is_event: bool,
     pub codec: CodecId,
     /// Whether the slot holds a stream that is running.
     pub in_use: bool,
+    /// Whether the playout buffer is emulated: sound, on a known clock.
+    pub is_played: bool,
+    /// Whether SDP says that the payload is encrypted.
+    pub is_encrypted: bool,
+    /// Whether each packet's payload says something that is counted.
+    pub tells: Tells,
     /// Longest time between two arrivals of the running interval, nanoseconds.
     interval_gap: i64,
+    pub playout: Playout,
     pub sequence: Sequence,
     // From here on: touched once an interval or less.
     pub first_arrival: Timestamp,
@@ -74,6 +91,27 @@ pub struct Stream {
     pub interval: Baseline,
     /// The call that this stream belongs to; zero for none.
     pub call: u64,
+    /// The party of the call that it goes to, where SDP told.
+    pub toward: Option<Party>,
+    /// DTMF digits and the timestamp of the last event.
+    pub dtmf_events: u32,
+    pub last_event: Option<Event>,
+}
+
+/// What the payload of a stream's own packets tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tells {
+    Nothing,
+    /// It is nothing but telephone events.
+    Events,
+}
+
+/// A telephone event (RFC 4733 section 2.3) as its packets show it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Event {
+    pub timestamp: u32,
+    /// 0 to 15 are the digits, `*`, `#`, A to D (section 3.2).
+    pub code: u8,
 }
 
 /// Where the counters stood when the running interval began.
@@ -82,16 +120,32 @@ pub struct Baseline {
     pub packets: u64,
     pub expected: u64,
     pub unique: u64,
+    /// Too late to be played.
+    pub late: u64,
+    /// Runs of lost and late packets, and the packets in them.
+    pub runs: u64,
+    pub losses: u64,
+    /// RFC 3611's bursts, the packets in them, and those of them that were lost or late.
     pub bursts: u64,
+    pub burst_packets: u64,
     pub burst_losses: u64,
+    played: (f64, u64),
 }
 
 /// What one interval of a stream showed.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Interval {
     pub seconds: f64,
+    /// Lost on the wire.
     pub loss_ratio: f64,
+    /// Lost or too late: what the listener misses, and in which pattern.
+    pub missed_ratio: f64,
     pub burst_ratio: f64,
+    /// Mean delay of the playout buffer; zero where none is emulated.
+    pub buffer_seconds: f64,
+    pub bursts: u64,
+    pub burst_packets: u64,
+    pub burst_losses: u64,
     /// `None` while the clock is unknown.
     pub jitter_seconds: Option<f64>,
     pub gap_seconds: f64,
@@ -107,24 +161,39 @@ pub struct Jitter {
 
 impl Stream {
     /// A stream that begins with this packet.
-    pub fn new(key: Key, now: Timestamp, packet: &Packet, interval_end: Timestamp) -> Stream {
+    pub fn new(
+        key: Key,
+        now: Timestamp,
+        packet: &Packet,
+        interval_end: Timestamp,
+        playout: &playout::Settings,
+    ) -> Stream {
         Stream {
             key,
             last_arrival: now,
             interval_end,
             ticks_per_nano: 0.0,
+            nanos_per_tick: 0.0,
             jitter: 0.0,
             jitter_max: 0.0,
             jitter_sum: 0.0,
             jitter_count: 0,
+            media_jitter: 0.0,
+            media_transit: 0.0,
             packets: 1,
             last_timestamp: packet.timestamp,
+            packet_ticks: 0,
             cell: 0,
             payload_type: packet.payload_type,
             side_payload_type: NO_PAYLOAD_TYPE,
+            side_is_event: false,
             codec: CodecId::UNKNOWN,
             in_use: true,
+            is_played: false,
+            is_encrypted: false,
+            tells: Tells::Nothing,
             interval_gap: 0,
+            playout: Playout::new(now, playout),
             sequence: Sequence::new(packet.sequence),
             first_arrival: now,
             interval_start: now,
@@ -135,6 +204,9 @@ impl Stream {
             is_counted: false,
             interval: Baseline::default(),
             call: 0,
+            toward: None,
+            dtmf_events: 0,
+            last_event: None,
         }
     }
 
@@ -151,33 +223,41 @@ impl Stream {
         }
         self.clock_rate = clock_rate;
         self.ticks_per_nano = f64::from(clock_rate) / 1e9;
+        self.nanos_per_tick = 1e9 / f64::from(clock_rate);
     }
 
-    /// Takes a further packet of the stream.
+    /// Takes a further packet of the stream; tells what it was, and whether it was discarded as too late.
     #[inline(always)]
     pub fn update(
         &mut self,
         now: Timestamp,
         packet: &Packet,
+        role: Role,
+        playout: &playout::Settings,
         settled: &mut Settled,
         burst: &mut impl FnMut(u64),
-    ) -> Arrival {
+    ) -> (Arrival, bool) {
         self.packets += 1;
         let gap = now.nanos_since(self.last_arrival);
         self.interval_gap = self.interval_gap.max(gap);
         let ticks = packet.timestamp.wrapping_sub(self.last_timestamp) as i32;
-        let arrival = self.sequence.arrive(packet.sequence, ticks > 0, settled, burst);
+        let late = if self.is_played { self.play(now, gap, ticks, role, playout) } else { Late::default() };
+        let arrival = self.sequence.arrive(packet.sequence, ticks > 0, late.discarded(playout), settled, burst);
         self.last_arrival = now;
         self.last_timestamp = packet.timestamp;
         match arrival {
-            Arrival::InOrder => {}
+            Arrival::InOrder => {
+                if ticks > 0 && role != Role::Aside {
+                    self.packet_ticks = ticks as u32;
+                }
+            }
             Arrival::Reordered => self.reordered += 1,
             Arrival::Duplicate => self.duplicates += 1,
             Arrival::Stray | Arrival::Restart => {
                 // A timestamp that starts anew says nothing about transit times.
                 let d = gap as f64 * self.ticks_per_nano - f64::from(ticks);
                 if d.abs() > f64::from(self.clock_rate) * RESTART_SECONDS {
-                    return arrival;
+                    return (arrival, false);
                 }
             }
         }
@@ -189,7 +269,27 @@ impl Stream {
             self.jitter_max = self.jitter_max.max(self.jitter);
             self.jitter_count += 1;
         }
-        arrival
+        let first = matches!(arrival, Arrival::InOrder | Arrival::Reordered);
+        if first && late.any() {
+            self.playout.late_fixed += u64::from(late.fixed);
+            self.playout.late_adaptive += u64::from(late.adaptive);
+        }
+        (arrival, first && late.discarded(playout))
+    }
+
+    /// The packet's turn in the playout buffer, and the jitter of the media alone.
+    #[inline(always)]
+    fn play(&mut self, now: Timestamp, gap: i64, ticks: i32, role: Role, settings: &playout::Settings) -> Late {
+        let change = gap as f64 - f64::from(ticks) * self.nanos_per_tick;
+        let late = self.playout.arrive(now, gap, change, role, settings);
+        if role != Role::Aside {
+            let transit = self.playout.transit();
+            let d = (transit - std::mem::replace(&mut self.media_transit, transit)).abs();
+            if d < RESTART_SECONDS * 1e9 {
+                self.media_jitter += (d - self.media_jitter) / 16.0;
+            }
+        }
+        late
     }
 
     fn ticks_to_seconds(&self, ticks: f64) -> Option<f64> {
@@ -213,27 +313,87 @@ impl Stream {
         Some((mean, self.gap_max.max(self.interval_gap) as f64 / 1e9))
     }
 
+    /// Jitter of the media packets alone, seconds; `None` where no playout is emulated.
+    pub fn media_jitter(&self) -> Option<f64> {
+        self.is_played.then_some(self.media_jitter / 1e9)
+    }
+
+    /// Time that one packet holds, seconds: the step of the timestamp between the last two in a row.
+    pub fn packet_seconds(&self) -> Option<f64> {
+        self.ticks_to_seconds(f64::from(self.packet_ticks)).filter(|seconds| *seconds > 0.0)
+    }
+
     /// The share of the expected packets that never came, over the whole stream.
     pub fn loss_ratio(&self) -> f64 {
         self.sequence.lost() as f64 / self.sequence.expected() as f64
     }
 
-    /// Burst ratio of G.107 clause 7.5: mean length of the loss runs against that of random loss.
-    pub fn burst_ratio(&self) -> f64 {
+    /// The share that never came or came too late.
+    pub fn missed_ratio(&self) -> f64 {
+        let missed = self.sequence.lost() + self.sequence.late();
+        (missed as f64 / self.sequence.expected() as f64).min(1.0)
+    }
+
+    /// Burst ratio of G.107 clause 7.5 of what was lost on the wire.
+    pub fn loss_burst_ratio(&self) -> f64 {
         let runs = self.sequence.runs();
         burst_ratio(runs.lost, runs.count, self.loss_ratio())
     }
 
-    /// Ends the running interval and starts the next, which holds `now`; `None` where no packet came in it.
-    pub fn close_interval(&mut self, now: Timestamp, length: i64) -> Option<Interval> {
-        let runs = self.sequence.runs();
-        let current = Baseline {
+    /// The same of what the listener misses.
+    pub fn missed_burst_ratio(&self) -> f64 {
+        let pattern = self.sequence.pattern();
+        burst_ratio(pattern.losses, pattern.runs, self.missed_ratio())
+    }
+
+    pub fn is_video(&self) -> bool {
+        self.codec.media() == MediaKind::Video
+    }
+
+    /// Mean delay of the believed playout buffer, seconds; zero where none is emulated.
+    pub fn buffer_seconds(&self, settings: &playout::Settings) -> f64 {
+        if self.is_played { self.playout.delay((0.0, 0), settings) } else { 0.0 }
+    }
+
+    /// Counts a telephone event by one of its packets; true for the first of a DTMF digit. `code` is `None` where the payload
+    /// is encrypted: then every event is taken for a digit.
+    pub fn event(&mut self, timestamp: u32, code: Option<u8>) -> bool {
+        let event = Event { timestamp, code: code.unwrap_or(0) };
+        if let Some(last) = self.last_event {
+            let ahead = timestamp.wrapping_sub(last.timestamp) as i32;
+            // A late packet of an event before, or the next segment of a long one (RFC 4733 section 2.5.1.3).
+            if ahead <= 0 || ahead == 0xffff && event.code == last.code {
+                if ahead > 0 {
+                    self.last_event = Some(event);
+                }
+                return false;
+            }
+        }
+        self.last_event = Some(event);
+        let is_digit = event.code < 16;
+        self.dtmf_events += u32::from(is_digit);
+        is_digit
+    }
+
+    fn baseline(&self) -> Baseline {
+        let pattern = self.sequence.pattern();
+        Baseline {
             packets: self.packets,
             expected: self.sequence.expected(),
             unique: self.sequence.unique(),
-            bursts: runs.count,
-            burst_losses: runs.lost,
-        };
+            late: self.sequence.late(),
+            runs: pattern.runs,
+            losses: pattern.losses,
+            bursts: pattern.c13,
+            burst_packets: pattern.burst_packets(),
+            burst_losses: pattern.lost_in_bursts(),
+            played: self.playout.so_far(),
+        }
+    }
+
+    /// Ends the running interval and starts the next, which holds `now`; `None` where no packet came in it.
+    pub fn close_interval(&mut self, now: Timestamp, length: i64, playout: &playout::Settings) -> Option<Interval> {
+        let current = self.baseline();
         let before = std::mem::replace(&mut self.interval, current);
         let end = self.interval_end.min(now.max(self.last_arrival));
         let seconds = end.seconds_since(self.interval_start).max(0.0);
@@ -247,22 +407,19 @@ impl Stream {
         }
         let expected = current.expected.saturating_sub(before.expected);
         let lost = expected.saturating_sub(current.unique.saturating_sub(before.unique));
-        let loss_ratio = if expected == 0 { 0.0 } else { lost as f64 / expected as f64 };
+        let ratio = |part: u64| if expected == 0 { 0.0 } else { (part as f64 / expected as f64).min(1.0) };
+        let missed_ratio = ratio(lost + (current.late - before.late));
         Some(Interval {
             seconds,
-            loss_ratio,
-            burst_ratio: burst_ratio(
-                current.burst_losses - before.burst_losses,
-                current.bursts - before.bursts,
-                loss_ratio,
-            ),
-            jitter_seconds: self.ticks_to_seconds(self.jitter),
+            loss_ratio: ratio(lost),
+            missed_ratio,
+            burst_ratio: burst_ratio(current.losses - before.losses, current.runs - before.runs, missed_ratio),
+            buffer_seconds: if self.is_played { self.playout.delay(before.played, playout) } else { 0.0 },
+            bursts: current.bursts - before.bursts,
+            burst_packets: current.burst_packets - before.burst_packets,
+            burst_losses: current.burst_losses - before.burst_losses,
+            jitter_seconds: self.media_jitter().or_else(|| self.ticks_to_seconds(self.jitter)),
             gap_seconds: gap as f64 / 1e9,
         })
     }
-}
-
-/// G.107 clause 7.5; 1 where nothing was lost, and never below it: sparser than random is not better than random.
-fn burst_ratio(lost: u64, bursts: u64, loss_ratio: f64) -> f64 {
-    if bursts == 0 { 1.0 } else { (lost as f64 / bursts as f64 * (1.0 - loss_ratio)).max(1.0) }
 }

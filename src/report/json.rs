@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::call::{EndedBy, Outcome};
 use crate::engine::Analysis;
-use crate::media::{RoundTrip, StreamReport};
+use crate::media::{GMIN, Problem, RoundTrip, StreamReport};
 use crate::quality::codec::CodecId;
 use crate::wire::Undecoded;
 
@@ -64,6 +64,7 @@ struct CallEntry {
     final_status: Option<u16>,
     ended_by: &'static str,
     mos: Option<f64>,
+    problems: Vec<&'static str>,
     streams: Vec<usize>,
 }
 
@@ -83,12 +84,16 @@ struct StreamEntry {
     lost: u64,
     duplicates: u64,
     reordered: u64,
-    /// Not known before the playout buffer is emulated.
     discarded: Option<u64>,
     jitter_seconds: Jitter,
     gap_seconds: Gap,
     loss_ratio: f64,
     loss_bursts: Bursts,
+    /// Bursts and gaps of lost and discarded packets (RFC 3611 section 4.7.2).
+    burst_gap: Option<BurstGap>,
+    playout: Option<Playout>,
+    encrypted: bool,
+    dtmf_events: u32,
     delay_seconds: f64,
     delay_source: &'static str,
     r_factor: Option<f64>,
@@ -96,10 +101,39 @@ struct StreamEntry {
 }
 
 #[derive(Serialize)]
+struct BurstGap {
+    gmin: u64,
+    bursts: u64,
+    burst_density: f64,
+    burst_seconds: Option<f64>,
+    gap_density: f64,
+    gap_seconds: Option<f64>,
+    /// What the E-model was given.
+    missed_ratio: f64,
+    burst_ratio: f64,
+}
+
+/// Both emulated buffers; `buffer` names the one that is believed.
+#[derive(Serialize)]
+struct Playout {
+    buffer: &'static str,
+    fixed: PlayoutBuffer,
+    adaptive: PlayoutBuffer,
+}
+
+#[derive(Serialize)]
+struct PlayoutBuffer {
+    delay_seconds: Option<f64>,
+    discarded: u64,
+}
+
+#[derive(Serialize)]
 struct Jitter {
     last: Option<f64>,
     mean: Option<f64>,
     max: Option<f64>,
+    /// At the end, without telephone events and comfort noise.
+    media_last: Option<f64>,
 }
 
 #[derive(Serialize)]
@@ -194,6 +228,7 @@ fn call(findings: &Findings, at: usize) -> CallEntry {
         final_status: call.final_status,
         ended_by: call.ended_by.unwrap_or(EndedBy::CaptureEnd).name(),
         mos: media.mos,
+        problems: findings.problems_of(call).map(Problem::name).collect(),
         streams: media.streams.to_vec(),
     }
 }
@@ -227,11 +262,12 @@ fn stream(report: &StreamReport, ids: &BTreeMap<u64, String>) -> StreamEntry {
         lost: report.lost,
         duplicates: report.duplicates,
         reordered: report.reordered,
-        discarded: None,
+        discarded: report.playout.map(|playout| playout.discarded),
         jitter_seconds: Jitter {
             last: report.jitter.map(|jitter| jitter.last),
             mean: report.jitter.and_then(|jitter| jitter.mean),
             max: report.jitter.map(|jitter| jitter.max),
+            media_last: report.media_jitter,
         },
         gap_seconds: Gap { mean: report.gaps.map(|gaps| gaps.0), max: report.gaps.map(|gaps| gaps.1) },
         loss_ratio: report.loss_ratio,
@@ -240,9 +276,37 @@ fn stream(report: &StreamReport, ids: &BTreeMap<u64, String>) -> StreamEntry {
             longest: report.runs.longest,
             burst_ratio: (report.runs.count > 0).then_some(report.burst_ratio),
         },
-        delay_seconds: report.delay_seconds,
-        delay_source: "assumed",
+        burst_gap: burst_gap(report),
+        playout: playout(report),
+        encrypted: report.encrypted,
+        dtmf_events: report.dtmf_events,
+        delay_seconds: report.delay.seconds,
+        delay_source: report.delay.source.name(),
         r_factor: report.rating.map(|rating| rating.r_factor),
         mos: report.rating.map(|rating| rating.mos),
     }
+}
+
+fn burst_gap(report: &StreamReport) -> Option<BurstGap> {
+    let found = report.burst_gap?;
+    let seconds = |packets: f64| report.packet_seconds.map(|packet| packets * packet);
+    Some(BurstGap {
+        gmin: GMIN,
+        bursts: found.bursts,
+        burst_density: found.burst_density,
+        burst_seconds: seconds(found.burst_packets),
+        gap_density: found.gap_density,
+        gap_seconds: seconds(found.gap_packets),
+        missed_ratio: report.missed_ratio,
+        burst_ratio: report.missed_burst_ratio,
+    })
+}
+
+fn playout(report: &StreamReport) -> Option<Playout> {
+    let both = report.playout?;
+    Some(Playout {
+        buffer: both.buffer.name(),
+        fixed: PlayoutBuffer { delay_seconds: Some(both.fixed_seconds), discarded: both.discarded_fixed },
+        adaptive: PlayoutBuffer { delay_seconds: both.adaptive_seconds, discarded: both.discarded_adaptive },
+    })
 }

@@ -5,7 +5,9 @@ pub mod text;
 
 use std::collections::HashMap;
 
+use crate::call::Call;
 use crate::engine::Analysis;
+use crate::media::Problem;
 
 /// What one capture file was.
 #[derive(Clone, Debug, serde::Serialize)]
@@ -47,6 +49,11 @@ impl Findings {
             streams_of.entry(stream.call).or_default().push(at);
         }
         Findings { captures, analysis, streams_of }
+    }
+
+    /// What was wrong with a call's media.
+    fn problems_of(&self, call: &Call) -> impl Iterator<Item = Problem> + use<> {
+        self.analysis.problems.get(&call.serial).copied().unwrap_or_default().iter()
     }
 
     fn media_of(&self, at: usize) -> CallMedia<'_> {

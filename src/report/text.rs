@@ -3,7 +3,7 @@
 use std::fmt::{self, Display, Write};
 
 use crate::call::{Call, Outcome};
-use crate::media::{FAIR_MOS, GOOD_MOS, StreamReport};
+use crate::media::{FAIR_MOS, GOOD_MOS, Problem, StreamReport};
 use crate::wire::Undecoded;
 
 use super::Findings;
@@ -61,6 +61,12 @@ fn wrong(findings: &Findings, out: &mut String) -> fmt::Result {
         let outcome = call.outcome.unwrap_or(Outcome::Unknown).name();
         lines.push(format!("call {} -> {}: {outcome} ({status})", call.caller, call.callee));
     }
+    for call in &analysis.calls {
+        let problems: Vec<&str> = findings.problems_of(call).map(Problem::name).collect();
+        if !problems.is_empty() {
+            lines.push(format!("call {} -> {}: {}", call.caller, call.callee, problems.join(", ")));
+        }
+    }
     for (reason, count) in analysis.signalling.malformed().filter(|(_, count)| *count > 0) {
         lines.push(format!("{count} SIP messages: {reason}"));
     }
@@ -86,6 +92,10 @@ fn troubles(stream: &StreamReport) -> Vec<String> {
     if stream.loss_ratio >= LOSS_WORTH_SAYING {
         let longest = stream.runs.longest;
         what.push(format!("{:.1} % lost (longest run {longest})", stream.loss_ratio * 100.0));
+    }
+    let late = stream.playout.map_or(0, |playout| playout.discarded);
+    if late as f64 >= LOSS_WORTH_SAYING * stream.expected as f64 {
+        what.push(format!("{:.1} % too late to be played", late as f64 / stream.expected as f64 * 100.0));
     }
     if let Some(jitter) = stream.jitter.filter(|jitter| jitter.max >= JITTER_WORTH_SAYING) {
         what.push(format!(
@@ -158,7 +168,7 @@ fn streams(findings: &Findings, out: &mut String) -> fmt::Result {
     }
     writeln!(
         out,
-        "  {:>4} {:<21} {:<21} {:<10} {:<8} {:>8} {:>6} {:>6} {:>5} {:>6} {:>8} {:>8} {:>5} {:<7}",
+        "  {:>4} {:<21} {:<21} {:<10} {:<8} {:>8} {:>6} {:>6} {:>5} {:>6} {:>5} {:>8} {:>8} {:>5} {:<7}",
         "#",
         "from",
         "to",
@@ -169,6 +179,7 @@ fn streams(findings: &Findings, out: &mut String) -> fmt::Result {
         "lost %",
         "dup",
         "reord",
+        "late",
         "jit ms",
         "jmax ms",
         "MOS",
@@ -178,7 +189,7 @@ fn streams(findings: &Findings, out: &mut String) -> fmt::Result {
         let mos = stream.rating.map(|rating| rating.mos);
         writeln!(
             out,
-            "  {at:>4} {:<21} {:<21} {:08x}   {:<8} {:>8} {:>6} {:>6.2} {:>5} {:>6} {:>8} {:>8} {:>5} {:<7}",
+            "  {at:>4} {:<21} {:<21} {:08x}   {:<8} {:>8} {:>6} {:>6.2} {:>5} {:>6} {:>5} {:>8} {:>8} {:>5} {:<7}",
             stream.key.source().to_string(),
             stream.key.destination().to_string(),
             stream.key.ssrc,
@@ -188,6 +199,7 @@ fn streams(findings: &Findings, out: &mut String) -> fmt::Result {
             stream.loss_ratio * 100.0,
             stream.duplicates,
             stream.reordered,
+            or_dash(stream.playout.map(|playout| playout.discarded), 0),
             or_dash(stream.jitter.and_then(|jitter| jitter.mean).map(|mean| mean * 1e3), 2),
             or_dash(stream.jitter.map(|jitter| jitter.max * 1e3), 2),
             or_dash(mos, 2),

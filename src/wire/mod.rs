@@ -4,6 +4,7 @@ mod address;
 pub mod fragments;
 mod ip;
 mod link;
+pub mod multiplex;
 pub mod rtcp;
 pub mod rtp;
 pub mod sdp;

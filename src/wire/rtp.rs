@@ -32,6 +32,8 @@ pub struct Packet {
     pub marker: bool,
     /// Payload bytes on the wire, without header, CSRCs, extension and padding.
     pub payload_length: u32,
+    /// The first eight bytes of the payload, the first one highest; zeros where it is shorter.
+    pub head: u64,
 }
 
 impl Packet {
@@ -54,6 +56,7 @@ impl Packet {
             payload_type: reader.payload_type(),
             marker: reader.mark(),
             payload_length: reader.payload().len() as u32,
+            head: head(reader.payload()),
         })
     }
 
@@ -72,6 +75,20 @@ impl Packet {
             payload_type: header[1] & 0x7f,
             marker: header[1] & 0x80 != 0,
             payload_length: length.checked_sub(header_length)? as u32,
+            head: bytes.get(header_length..).map_or(0, head),
         })
+    }
+
+    /// The first bytes of the payload, as many as there are, at most eight.
+    pub fn head_bytes(&self) -> ([u8; 8], usize) {
+        (self.head.to_be_bytes(), self.payload_length.min(8) as usize)
+    }
+}
+
+#[inline(always)]
+fn head(payload: &[u8]) -> u64 {
+    match payload.first_chunk::<8>() {
+        Some(bytes) => u64::from_be_bytes(*bytes),
+        None => payload.iter().enumerate().map(|(n, byte)| u64::from(*byte) << (56 - 8 * n)).sum(),
     }
 }

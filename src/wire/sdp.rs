@@ -8,13 +8,17 @@ use crate::quality::codec::CodecId;
 /// Media descriptions and payload types that are kept; the rest of a longer SDP is passed over.
 const MAX_MEDIA: usize = 16;
 const MAX_FORMATS: usize = 32;
+/// ICE candidates that are kept of one media description.
+const MAX_CANDIDATES: usize = 8;
 
 /// What an `m=` line describes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MediaType {
     Audio,
     Video,
-    /// `image` (T.38), `application`, `message`, `text`: no RTP stream is expected.
+    /// T.38 over UDPTL (RFC 7345, ITU-T T.38 annex D): `image ... udptl t38`.
+    Fax,
+    /// `application`, `message`, `text`, ...: no RTP stream is expected.
     Other,
 }
 
@@ -25,6 +29,18 @@ pub struct Format {
     pub codec: CodecId,
     /// RTP clock in Hz; zero where neither rtpmap nor RFC 3551 tells it.
     pub clock_rate: u32,
+    /// `octet-align=1` (RFC 4867 section 8.1); otherwise AMR comes bandwidth-efficient.
+    pub octet_aligned: bool,
+    /// The profile is that of SRTP: the payload is not to be read.
+    pub encrypted: bool,
+}
+
+impl Format {
+    /// What RFC 3551 says of a payload type.
+    pub fn of_static(payload_type: u8) -> Format {
+        let (codec, clock_rate) = CodecId::from_static_payload(payload_type).unwrap_or((CodecId::UNKNOWN, 0));
+        Format { payload_type, codec, clock_rate, octet_aligned: false, encrypted: false }
+    }
 }
 
 /// One `m=` section: the sender of this SDP receives here.
@@ -35,12 +51,28 @@ pub struct Media {
     pub rtp: bool,
     /// `None` for a port of zero (rejected) or an address that is no IP literal.
     pub receives_at: Option<Endpoint>,
+    /// Where ICE (RFC 8839 section 5.1) says that it might receive instead.
+    pub candidates: Vec<Endpoint>,
+    /// What the direction attribute lets it do (RFC 8866 section 6.7); both without one.
+    pub sends: bool,
+    pub receives: bool,
+    /// Whether the profile is that of SRTP, and whether there is anything to agree on its keys with.
+    pub secure: bool,
+    pub keyed: bool,
     pub formats: Vec<Format>,
+}
+
+/// What the lines before the first `m=` say for all sections.
+#[derive(Default)]
+struct Session {
+    address: Option<Ip>,
+    direction: Option<(bool, bool)>,
+    keyed: bool,
 }
 
 /// Reads the media sections of a session description; what it does not know it passes over.
 pub fn parse(body: &[u8]) -> Vec<Media> {
-    let mut session_address = None;
+    let mut session = Session::default();
     let mut sections: Vec<Media> = Vec::new();
     for line in body.split(|&b| b == b'\n' || b == b'\r') {
         let Some((kind, value)) = line.split_first_chunk::<2>() else { continue };
@@ -48,21 +80,66 @@ pub fn parse(body: &[u8]) -> Vec<Media> {
             b"c=" => {
                 let address = connection(value);
                 match sections.last_mut() {
-                    None => session_address = address,
+                    None => session.address = address,
                     Some(media) => readdress(media, address),
                 }
             }
             b"m=" if sections.len() == MAX_MEDIA => break,
-            b"m=" => sections.extend(media(value, session_address)),
-            b"a=" => {
-                if let (Some(media), Some(map)) = (sections.last_mut(), value.strip_prefix(b"rtpmap:")) {
-                    rtpmap(media, map);
+            b"m=" => sections.extend(media(value, &session)),
+            b"a=" => match sections.last_mut() {
+                Some(media) => attribute(media, value),
+                None => {
+                    session.direction = direction(value).or(session.direction);
+                    session.keyed |= is_key(value);
                 }
-            }
+            },
             _ => {}
         }
     }
     sections
+}
+
+fn attribute(media: &mut Media, value: &[u8]) {
+    if let Some(map) = value.strip_prefix(b"rtpmap:") {
+        rtpmap(media, map);
+    } else if let Some(parameters) = value.strip_prefix(b"fmtp:") {
+        fmtp(media, parameters);
+    } else if let Some(line) = value.strip_prefix(b"candidate:") {
+        let room = media.candidates.len() < MAX_CANDIDATES;
+        media.candidates.extend(candidate(line).filter(|_| room));
+    } else if let Some((sends, receives)) = direction(value) {
+        (media.sends, media.receives) = (sends, receives);
+    } else if is_key(value) {
+        media.keyed = true;
+    }
+}
+
+/// Whether the section sends and receives.
+fn direction(attribute: &[u8]) -> Option<(bool, bool)> {
+    match attribute.trim_ascii() {
+        b"sendrecv" => Some((true, true)),
+        b"sendonly" => Some((true, false)),
+        b"recvonly" => Some((false, true)),
+        b"inactive" => Some((false, false)),
+        _ => None,
+    }
+}
+
+/// SDES (RFC 4568), DTLS-SRTP (RFC 8122), MIKEY (RFC 4567), ZRTP (RFC 6189 section 8).
+fn is_key(attribute: &[u8]) -> bool {
+    [&b"crypto:"[..], b"fingerprint:", b"key-mgmt:", b"zrtp-hash:"].iter().any(|name| attribute.starts_with(name))
+}
+
+/// `1 1 UDP 2130706431 192.0.2.1 8998 typ host`, of component 1 (RTP) over UDP.
+fn candidate(value: &[u8]) -> Option<Endpoint> {
+    let mut words = value.split(|&b| b == b' ').filter(|word| !word.is_empty());
+    let (component, transport) = (words.nth(1)?, words.next()?);
+    if component != b"1" || !transport.eq_ignore_ascii_case(b"udp") {
+        return None;
+    }
+    let (address, port) = (std::str::from_utf8(words.nth(1)?).ok()?, std::str::from_utf8(words.next()?).ok()?);
+    let port = port.parse::<u16>().ok().filter(|port| *port != 0)?;
+    Some(Endpoint { ip: Ip::from(address.parse::<IpAddr>().ok()?), port })
 }
 
 /// The session description in a body: all of it, or the part of a multipart body (RFC 5621).
@@ -97,29 +174,42 @@ fn readdress(media: &mut Media, address: Option<Ip>) {
 }
 
 /// `audio 49170/2 RTP/AVP 0 8 97`
-fn media(value: &[u8], address: Option<Ip>) -> Option<Media> {
+fn media(value: &[u8], session: &Session) -> Option<Media> {
     let mut words = value.split(|&b| b == b' ').filter(|word| !word.is_empty());
-    let media_type = match words.next()? {
+    let kind = words.next()?;
+    let port = std::str::from_utf8(words.next()?.split(|&b| b == b'/').next()?).ok()?.parse::<u16>().ok()?;
+    let profile = words.next()?;
+    let (rtp, secure) = (contains(profile, b"RTP/"), contains(profile, b"RTP/SAVP"));
+    let media_type = match kind {
         b"audio" => MediaType::Audio,
         b"video" => MediaType::Video,
+        b"image" if contains(&profile.to_ascii_lowercase(), b"udptl") => MediaType::Fax,
         _ => MediaType::Other,
     };
-    let port = std::str::from_utf8(words.next()?.split(|&b| b == b'/').next()?).ok()?.parse::<u16>().ok()?;
-    let rtp = memchr::memmem::find(words.next()?, b"RTP/").is_some();
     // The address may still come in this section's own c= line.
-    let ip = address.unwrap_or(Ip::v4([0; 4]));
+    let ip = session.address.unwrap_or(Ip::v4([0; 4]));
     let formats = words
         .filter_map(|word| std::str::from_utf8(word).ok()?.parse::<u8>().ok())
         .filter(|pt| *pt < 128)
         .take(if rtp { MAX_FORMATS } else { 0 })
-        .map(static_format)
+        .map(|payload_type| Format { encrypted: secure, ..Format::of_static(payload_type) })
         .collect();
-    Some(Media { media_type, rtp, receives_at: (port != 0).then_some(Endpoint { ip, port }), formats })
+    let (sends, receives) = session.direction.unwrap_or((true, true));
+    Some(Media {
+        media_type,
+        rtp,
+        receives_at: (port != 0).then_some(Endpoint { ip, port }),
+        candidates: Vec::new(),
+        sends,
+        receives,
+        secure,
+        keyed: session.keyed,
+        formats,
+    })
 }
 
-fn static_format(payload_type: u8) -> Format {
-    let (codec, clock_rate) = CodecId::from_static_payload(payload_type).unwrap_or((CodecId::UNKNOWN, 0));
-    Format { payload_type, codec, clock_rate }
+fn contains(text: &[u8], part: &[u8]) -> bool {
+    memchr::memmem::find(text, part).is_some()
 }
 
 /// `97 opus/48000/2`
@@ -131,6 +221,17 @@ fn rtpmap(media: &mut Media, value: &[u8]) {
     let (Some(name), Some(clock)) = (pieces.next(), pieces.next()) else { return };
     let Some(clock_rate) = std::str::from_utf8(clock).ok().and_then(|c| c.parse::<u32>().ok()) else { return };
     for format in media.formats.iter_mut().filter(|format| format.payload_type == number) {
-        *format = Format { payload_type: number, codec: CodecId::from_encoding(name), clock_rate };
+        (format.codec, format.clock_rate) = (CodecId::from_encoding(name), clock_rate);
+    }
+}
+
+/// `97 mode-set=0,2; octet-align=1`
+fn fmtp(media: &mut Media, value: &[u8]) {
+    let mut words = value.splitn(2, |&b| b == b' ');
+    let number = words.next().and_then(|word| std::str::from_utf8(word).ok()?.parse::<u8>().ok());
+    let (Some(number), Some(parameters)) = (number, words.next()) else { return };
+    let aligned = parameters.split(|&b| b == b';').any(|one| one.trim_ascii().eq_ignore_ascii_case(b"octet-align=1"));
+    for format in media.formats.iter_mut().filter(|format| format.payload_type == number) {
+        format.octet_aligned |= aligned;
     }
 }

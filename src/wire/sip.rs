@@ -59,6 +59,25 @@ impl Malformed {
     }
 }
 
+/// The two ends of a dialog.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Party {
+    Caller = 0,
+    Callee,
+}
+
+impl Party {
+    pub const BOTH: [Party; 2] = [Party::Caller, Party::Callee];
+
+    pub const fn other(self) -> Party {
+        match self {
+            Party::Caller => Party::Callee,
+            Party::Callee => Party::Caller,
+        }
+    }
+}
+
 /// A message's first line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Start<'a> {

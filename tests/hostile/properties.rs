@@ -182,7 +182,8 @@ proptest! {
         }
         prop_assert_eq!(rtp::kind(&bytes), rtp::Kind::Rtp);
         let payload_length = payload as u32;
-        let packet = rtp::Packet { ssrc, timestamp, sequence, payload_type, marker, payload_length };
+        let head = (0..payload.min(8)).map(|at| 0xd5 << (56 - 8 * at)).sum();
+        let packet = rtp::Packet { ssrc, timestamp, sequence, payload_type, marker, payload_length, head };
         prop_assert_eq!(rtp::Packet::parse(&bytes, bytes.len()), Some(packet));
     }
 

@@ -1,0 +1,212 @@
+//! The receiver's playout buffer, emulated: which packets come too late to be heard, and what the waiting costs in delay.
+//!
+//! A packet's transit time is known but for a constant (RFC 3550 section 6.4.1: the sender's clock is not ours), so the buffer
+//! is measured from the fastest packet of the last 5 to 10 s: that one waits for the buffer's whole delay, and whoever comes
+//! later than that behind it has missed its turn. Clock drift and a changed path are followed as the window moves on.
+
+use crate::time::Timestamp;
+
+/// The fastest packet is looked for in the running window and the one before.
+const WINDOW_NANOS: i64 = 5_000_000_000;
+/// A step of the transit time by more than this is a new timestamp origin, not a late packet.
+const ORIGIN_NANOS: f64 = 5e9;
+/// A marked packet after so long a silence begins a talk spurt (RFC 3551 section 4.1), and with it the buffer starts anew:
+/// some senders stop their timestamps in silence.
+const SPURT_NANOS: i64 = 200_000_000;
+/// When nothing has come in time for so long the buffer has run dry, and starts anew with what comes.
+const DRY_NANOS: i64 = 1_000_000_000;
+
+/// Ramjee, Kurose, Towsley, Schulzrinne, "Adaptive playout mechanisms for packetized audio applications in wide-area networks"
+/// (INFOCOM 1994), algorithm 2: slow to fall, fast to rise, and four deviations above the mean.
+const FALL: f64 = 1.0 - 0.998_002;
+const RISE: f64 = 1.0 - 0.75;
+const DEVIATIONS: f64 = 4.0;
+
+/// Which of the two emulated buffers is believed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Buffer {
+    Fixed,
+    Adaptive,
+}
+
+impl Buffer {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Buffer::Fixed => "fixed",
+            Buffer::Adaptive => "adaptive",
+        }
+    }
+}
+
+/// Delays of the buffers, nanoseconds.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    pub buffer: Buffer,
+    pub fixed: f64,
+    pub least: f64,
+    pub most: f64,
+}
+
+/// Both buffers of one stream. Times are nanoseconds.
+#[derive(Clone, Debug)]
+pub struct Playout {
+    /// Transit time of the last packet, less that of the first.
+    transit: f64,
+    /// The smallest of the running window and the one before: what lateness is measured from.
+    floor: f64,
+    /// The smallest of the running window alone.
+    lowest: f64,
+    window_end: i64,
+    /// Queueing time above the floor: its mean and mean deviation, of which the adaptive buffer makes its delay.
+    mean: f64,
+    deviation: f64,
+    /// Since when nothing has come in time.
+    late_since: i64,
+    /// Sum of the adaptive buffer's delay over the packets that it judged.
+    delay_sum: f64,
+    judged: u64,
+    pub late_fixed: u64,
+    pub late_adaptive: u64,
+}
+
+/// Which buffers a packet comes too late for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Late {
+    pub fixed: bool,
+    pub adaptive: bool,
+}
+
+impl Late {
+    pub fn any(self) -> bool {
+        self.fixed | self.adaptive
+    }
+
+    /// Whether the believed buffer discards it.
+    pub fn discarded(self, settings: &Settings) -> bool {
+        match settings.buffer {
+            Buffer::Fixed => self.fixed,
+            Buffer::Adaptive => self.adaptive,
+        }
+    }
+}
+
+/// What a packet is to the buffers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Played in its turn.
+    Media { marker: bool },
+    /// Events and comfort noise have timestamps of their own kind; they are not judged.
+    Aside,
+}
+
+impl Playout {
+    /// Buffers that a stream's first packet fills.
+    pub fn new(now: Timestamp, settings: &Settings) -> Playout {
+        Playout {
+            transit: 0.0,
+            floor: 0.0,
+            lowest: 0.0,
+            window_end: now.nanos().saturating_add(WINDOW_NANOS),
+            mean: 0.0,
+            // Until it has seen enough, the adaptive buffer is as deep as the fixed one.
+            deviation: settings.fixed / DEVIATIONS,
+            late_since: i64::MAX,
+            delay_sum: 0.0,
+            judged: 0,
+            late_fixed: 0,
+            late_adaptive: 0,
+        }
+    }
+
+    /// Takes a packet that came `gap` after the one before; `change` is by how much longer it was under way.
+    #[inline(always)]
+    pub fn arrive(&mut self, now: Timestamp, gap: i64, change: f64, role: Role, settings: &Settings) -> Late {
+        self.transit += change;
+        let Role::Media { marker } = role else { return Late::default() };
+        let now = now.nanos();
+        let anew = marker && gap > SPURT_NANOS || change.abs() > ORIGIN_NANOS;
+        if now >= self.window_end || anew {
+            self.turn(now, anew);
+        }
+        self.lowest = self.lowest.min(self.transit);
+        if self.transit < self.floor {
+            self.mean += self.floor - self.transit;
+            self.floor = self.transit;
+        }
+        let behind = self.transit - self.floor;
+        let delay = self.depth(settings);
+        self.delay_sum += delay;
+        self.judged += 1;
+        let gain = if behind > self.mean { RISE } else { FALL };
+        self.mean += gain * (behind - self.mean);
+        self.deviation += FALL * ((self.mean - behind).abs() - self.deviation);
+        let late = Late { fixed: behind > settings.fixed, adaptive: behind > delay };
+        if late.discarded(settings) {
+            self.run_dry(now);
+        } else {
+            self.late_since = i64::MAX;
+        }
+        late
+    }
+
+    /// How long the adaptive buffer now makes the fastest packet wait.
+    #[inline(always)]
+    fn depth(&self, settings: &Settings) -> f64 {
+        (self.mean + DEVIATIONS * self.deviation).max(settings.least).min(settings.most)
+    }
+
+    #[cold]
+    fn run_dry(&mut self, now: i64) {
+        self.late_since = self.late_since.min(now);
+        if now.saturating_sub(self.late_since) >= DRY_NANOS {
+            self.begin(now);
+        }
+    }
+
+    /// Moves the window on, or begins a new one.
+    #[cold]
+    fn turn(&mut self, now: i64, anew: bool) {
+        if anew || now.saturating_sub(self.window_end) >= WINDOW_NANOS {
+            return self.begin(now);
+        }
+        let floor = self.lowest.min(self.transit);
+        self.mean = (self.mean - (floor - self.floor)).max(0.0);
+        (self.floor, self.lowest) = (floor, self.transit);
+        self.window_end = now.saturating_add(WINDOW_NANOS);
+    }
+
+    /// The buffer starts with this packet; what was counted stays.
+    pub fn begin(&mut self, now: i64) {
+        (self.floor, self.lowest) = (self.transit, self.transit);
+        self.mean = 0.0;
+        self.window_end = now.saturating_add(WINDOW_NANOS);
+        self.late_since = i64::MAX;
+    }
+
+    /// How much longer the last packet was under way than the first, nanoseconds.
+    #[inline(always)]
+    pub fn transit(&self) -> f64 {
+        self.transit
+    }
+
+    /// What [`Self::delay`] counts from.
+    pub fn so_far(&self) -> (f64, u64) {
+        (self.delay_sum, self.judged)
+    }
+
+    /// The believed buffer's mean delay since then, seconds.
+    pub fn delay(&self, since: (f64, u64), settings: &Settings) -> f64 {
+        let packets = self.judged - since.1;
+        let nanos = match settings.buffer {
+            Buffer::Adaptive if packets > 0 => (self.delay_sum - since.0) / packets as f64,
+            Buffer::Adaptive => self.depth(settings),
+            Buffer::Fixed => settings.fixed,
+        };
+        nanos / 1e9
+    }
+
+    /// Mean delay of the adaptive buffer over the stream's life, seconds.
+    pub fn adaptive_delay(&self) -> Option<f64> {
+        (self.judged > 0).then(|| self.delay_sum / self.judged as f64 / 1e9)
+    }
+}

@@ -1,0 +1,197 @@
+//! What is wrong with the media of an answered call: none, one way only, late, stopped, not to be decrypted by anybody.
+
+use crate::site::Direction;
+use crate::time::Timestamp;
+use crate::wire::sdp;
+use crate::wire::sip::Party;
+
+use super::Media;
+use super::binding::Call;
+
+/// A problem of a call's media; the values of the `problem` label.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Problem {
+    /// No RTP in either direction.
+    NoMedia = 0,
+    /// RTP in one direction, and none in the other, though both are agreed on.
+    OneWay,
+    /// The first packet came long after the answer.
+    LateMedia,
+    /// It had begun, and stopped while the call went on.
+    MediaTimeout,
+    /// The profile is SRTP's, and nothing to agree on keys with was sent: nobody can decrypt it.
+    SrtpWithoutKeys,
+}
+
+impl Problem {
+    pub const ALL: [Problem; 5] =
+        [Problem::NoMedia, Problem::OneWay, Problem::LateMedia, Problem::MediaTimeout, Problem::SrtpWithoutKeys];
+
+    pub const fn name(self) -> &'static str {
+        match self {
+            Problem::NoMedia => "no_media",
+            Problem::OneWay => "one_way",
+            Problem::LateMedia => "late_media",
+            Problem::MediaTimeout => "media_timeout",
+            Problem::SrtpWithoutKeys => "srtp_without_keys",
+        }
+    }
+}
+
+/// The problems of one call.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Problems(u8);
+
+impl Problems {
+    /// Notes a problem; false where it is known already.
+    fn add(&mut self, problem: Problem) -> bool {
+        let before = self.0;
+        self.0 |= 1 << problem as u8;
+        before != self.0
+    }
+
+    pub fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    pub fn iter(self) -> impl Iterator<Item = Problem> {
+        Problem::ALL.into_iter().filter(move |problem| self.0 >> *problem as u8 & 1 == 1)
+    }
+}
+
+/// What one party agreed on, and the sound that came to it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Side {
+    described: bool,
+    sends: bool,
+    receives: bool,
+    without_keys: bool,
+    /// Since when the other party should be heard here.
+    since: Option<Timestamp>,
+    /// First and last packet to this party, of streams that are over.
+    heard: Option<(Timestamp, Timestamp)>,
+}
+
+impl Side {
+    /// Takes in packets that came to the party between two times.
+    pub fn hear(&mut self, first: Timestamp, last: Timestamp) {
+        self.heard = Some(match self.heard {
+            Some((from, to)) => (from.min(first), to.max(last)),
+            None => (first, last),
+        });
+    }
+}
+
+/// What a call's sides say together.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Sides([Side; 2]);
+
+impl Sides {
+    pub fn of(&mut self, party: Party) -> &mut Side {
+        &mut self.0[party as usize]
+    }
+
+    /// Whether sound should come to the party.
+    fn expected(&self, party: Party) -> bool {
+        let (to, from) = (&self.0[party as usize], &self.0[party.other() as usize]);
+        to.described && from.described && to.receives && from.sends
+    }
+
+    /// A party described its audio.
+    pub fn describe(&mut self, now: Timestamp, party: Party, media: &sdp::Media) {
+        let before = Party::BOTH.map(|party| self.expected(party));
+        let reachable = media.receives_at.is_some_and(|at| !at.ip.is_unspecified()) || !media.candidates.is_empty();
+        let side = self.of(party);
+        side.described = true;
+        side.sends = media.sends && media.receives_at.is_some();
+        side.receives = media.receives && reachable;
+        side.without_keys = media.secure && !media.keyed && media.receives_at.is_some();
+        for (party, before) in Party::BOTH.into_iter().zip(before) {
+            if self.expected(party) && !before {
+                self.of(party).since = Some(now);
+            }
+        }
+    }
+
+    fn without_keys(&self) -> bool {
+        self.0.iter().any(|side| side.without_keys)
+    }
+}
+
+impl Media {
+    /// The call is answered: from now on its parties should hear each other.
+    pub fn answered(&mut self, now: Timestamp, call: u64) {
+        let Some(known) = self.bindings.call_mut(call) else { return };
+        known.answered = Some(now);
+        if known.sides.without_keys() {
+            self.note(call, Problem::SrtpWithoutKeys);
+        }
+    }
+
+    /// Looks at the media of all answered calls.
+    pub(super) fn look_for_problems(&mut self, now: Timestamp) {
+        for call in self.bindings.in_conversation() {
+            self.judge(now, call, false);
+        }
+    }
+
+    /// Looks at the media of one call; `over`: for the last time.
+    pub(super) fn judge(&mut self, now: Timestamp, call: u64, over: bool) {
+        let Some(known) = self.bindings.call(call).filter(|known| known.ended.is_none() && !known.fax) else { return };
+        let Some(answered) = known.answered.filter(|_| self.is_visible(known)) else { return };
+        let patience = if over { self.settings.late_media_nanos } else { self.settings.media_timeout_nanos };
+        let heard = Party::BOTH.map(|party| self.heard(known, party));
+        let mut missing = 0;
+        let mut found = Vec::new();
+        for (party, heard) in Party::BOTH.into_iter().zip(heard) {
+            if !known.sides.expected(party) {
+                continue;
+            }
+            let since = known.sides.0[party as usize].since.unwrap_or(answered).max(answered);
+            match heard {
+                None => missing += u32::from(now.nanos_since(since) >= patience),
+                Some((first, last)) => {
+                    let late = first.nanos_since(since) > self.settings.late_media_nanos;
+                    let silent = now.nanos_since(last.max(since)) >= self.settings.media_timeout_nanos;
+                    found.extend(late.then_some(Problem::LateMedia));
+                    found.extend(silent.then_some(Problem::MediaTimeout));
+                }
+            }
+        }
+        if missing > 0 {
+            let one_way = heard.iter().any(Option::is_some);
+            found.push(if one_way { Problem::OneWay } else { Problem::NoMedia });
+        }
+        for problem in found {
+            self.note(call, problem);
+        }
+    }
+
+    /// First and last packet of sound to a party.
+    fn heard(&self, call: &Call, party: Party) -> Option<(Timestamp, Timestamp)> {
+        let mut side = call.sides.0[party as usize];
+        for stream in call.streams.iter().filter_map(|at| self.streams.get(*at)) {
+            if stream.toward == Some(party) && !stream.is_video() {
+                side.hear(stream.first_arrival, stream.last_arrival);
+            }
+        }
+        side.heard
+    }
+
+    /// Whether the call's media should pass here: it ends at this host, or some of it was seen. A capture file holds all there is.
+    fn is_visible(&self, call: &Call) -> bool {
+        !self.site.knows_itself()
+            || !call.streams.is_empty()
+            || call.endpoints.iter().any(|at| self.site.is_local(at.ip))
+    }
+
+    /// Counts a problem, once a call.
+    fn note(&mut self, call: u64, problem: Problem) {
+        let Some(known) = self.bindings.call_mut(call) else { return };
+        if known.problems.add(problem) {
+            let direction = known.direction.unwrap_or(Direction::Transit);
+            self.numbers.sundry.count_problem(problem, direction);
+        }
+    }
+}

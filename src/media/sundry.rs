@@ -1,0 +1,84 @@
+//! Numbers of media that do not belong to one codec: events, problems of calls, delays, what else uses RTP's ports.
+
+use std::collections::HashMap;
+
+use crate::numbers::{Collection, Family, Histogram, Value, fixed};
+use crate::site::{Direction, PeerId, Site};
+use crate::wire::multiplex::Protocol;
+
+use super::delay::Source;
+use super::problems::Problem;
+
+const DELAY_BOUNDS: &[f64] = &[0.02, 0.04, 0.06, 0.08, 0.1, 0.125, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.75, 1.0];
+
+static DTMF: Family = Family::counter(
+    "rtp_dtmf_events_total",
+    "",
+    &["direction"],
+    "DTMF digits as RFC 4733 telephone events, each once however often its packets were repeated.",
+);
+static PROBLEMS: Family = Family::counter(
+    "call_media_problems_total",
+    "",
+    &["problem", "direction"],
+    "Answered calls with a problem of their media, once a call and problem: no_media, one_way, late_media, media_timeout, srtp_without_keys.",
+);
+static DELAY: Family = Family::histogram(
+    "rtp_delay_seconds",
+    "seconds",
+    &["source", "direction", "peer"],
+    "One-way delay that the E-model was given, playout buffer included, one observation a stream an interval; source is rtcp where round trips measured it, else assumed.",
+);
+static MULTIPLEXED: Family = Family::counter(
+    "rtp_multiplexed_datagrams_total",
+    "",
+    &["protocol", "direction"],
+    "Datagrams of other protocols that use the ports of RTP (RFC 7983): stun, turn, dtls, zrtp, and t38 where SDP announced it.",
+);
+
+/// The families of this file, in the order of the catalogue.
+pub static FAMILIES: &[&Family] = &[&DTMF, &PROBLEMS, &DELAY, &MULTIPLEXED];
+
+/// All of them.
+#[derive(Clone, Debug, Default)]
+pub struct Sundry {
+    dtmf: HashMap<Direction, u64>,
+    problems: HashMap<(Problem, Direction), u64>,
+    delays: HashMap<(Source, Direction, PeerId), Histogram>,
+    multiplexed: HashMap<(Protocol, Direction), u64>,
+}
+
+impl Sundry {
+    pub fn count_dtmf(&mut self, direction: Direction) {
+        *self.dtmf.entry(direction).or_default() += 1;
+    }
+
+    pub fn count_problem(&mut self, problem: Problem, direction: Direction) {
+        *self.problems.entry((problem, direction)).or_default() += 1;
+    }
+
+    pub fn count_multiplexed(&mut self, protocol: Protocol, direction: Direction) {
+        *self.multiplexed.entry((protocol, direction)).or_default() += 1;
+    }
+
+    pub fn observe_delay(&mut self, source: Source, direction: Direction, peer: PeerId, seconds: f64) {
+        let histogram = self.delays.entry((source, direction, peer));
+        histogram.or_insert_with(|| Histogram::new(DELAY_BOUNDS)).observe(seconds);
+    }
+
+    pub fn collect(&self, site: &Site, out: &mut Collection) {
+        for (direction, count) in &self.dtmf {
+            out.add(&DTMF, vec![fixed(direction.name())], Value::Counter(*count));
+        }
+        for ((problem, direction), count) in &self.problems {
+            out.add(&PROBLEMS, vec![fixed(problem.name()), fixed(direction.name())], Value::Counter(*count));
+        }
+        for ((source, direction, peer), histogram) in &self.delays {
+            let labels = vec![fixed(source.name()), fixed(direction.name()), site.name(*peer)];
+            out.add(&DELAY, labels, Value::Histogram(histogram.clone()));
+        }
+        for ((protocol, direction), count) in &self.multiplexed {
+            out.add(&MULTIPLEXED, vec![fixed(protocol.name()), fixed(direction.name())], Value::Counter(*count));
+        }
+    }
+}
