@@ -8,15 +8,16 @@ mod pattern;
 mod pipeline;
 mod playout;
 mod problems;
+mod relay;
 mod report;
 mod reports;
 mod round_trips;
 mod sequence;
 mod sessions;
+mod slots;
 mod stream;
 mod sundry;
 mod table;
-mod unbound;
 
 use std::sync::Arc;
 
@@ -34,16 +35,18 @@ use delay::Delay;
 use numbers::CellKey;
 use pipeline::{Pipeline, Waiting};
 use playout::Role;
+use relay::Relays;
 use round_trips::Reports;
 use sequence::{Arrival, Settled};
+use slots::Slots;
 use stream::{Stream, Tells};
 use table::Table;
-use unbound::Unbound;
 
 pub use numbers::{FAIR_MOS, FAMILIES, GOOD_MOS, MOS_BOUNDS, Numbers};
 pub use pattern::{BurstGap, GMIN, Pattern};
 pub use playout::{Buffer, Settings as PlayoutSettings};
 pub use problems::{Problem, Problems};
+pub use relay::RelayReport;
 pub use report::StreamReport;
 pub use round_trips::RoundTrip;
 pub use stream::Key;
@@ -79,7 +82,9 @@ pub struct Media {
     pipeline: Pipeline,
     candidates: Candidates,
     bindings: Bindings,
-    unbound: Unbound,
+    relays: Relays,
+    /// Streams without a call, by the endpoints that a later SDP may announce.
+    unbound: Slots,
     pub numbers: Numbers,
     pub evicted_streams: u64,
     reports: Vec<StreamReport>,
@@ -101,7 +106,8 @@ impl Media {
             settings,
             site,
             bindings: Bindings::default(),
-            unbound: Unbound::default(),
+            relays: Relays::default(),
+            unbound: Slots::default(),
             numbers: Numbers::default(),
             evicted_streams: 0,
             reports: Vec::new(),
@@ -165,6 +171,10 @@ impl Media {
             Arrival::Reordered => cell.reordered += 1,
             Arrival::InOrder | Arrival::Stray | Arrival::Restart => {}
         }
+        if stream.relay.is_active() {
+            self.relay(now, at, packet, arrival, role == Role::Aside);
+        }
+        let Some(stream) = self.streams.get(at) else { return };
         if stream.tells != Tells::Nothing {
             self.told(at, packet);
         }
@@ -237,15 +247,18 @@ impl Media {
         let at = self.streams.insert(Stream::new(key, *now, first, interval_end, &self.settings.playout));
         self.bind(at, self.call_of(&key).unwrap_or(0));
         self.identify(at, first.payload_type);
+        self.begin_relaying(at);
         let Some(stream) = self.streams.get_mut(at) else { return };
         let cell = &mut self.numbers.cells[stream.cell as usize];
         cell.started += 1;
         cell.packets += 1;
         cell.payload_bytes += u64::from(first.payload_length);
         cell.encrypted += u64::from(stream.is_encrypted);
+        let (now, first) = (*now, *first);
         if stream.tells != Tells::Nothing {
-            self.told(at, first);
+            self.told(at, &first);
         }
+        self.relay(now, at, &first, Arrival::InOrder, false);
         for (now, packet) in rest {
             self.packet(*now, at, packet);
         }
@@ -331,6 +344,7 @@ impl Media {
 
     /// Ends a stream: what is left of it is counted, and its report kept where somebody wants it.
     fn end(&mut self, at: u32) {
+        let relay = self.end_relaying(at);
         let Some(mut stream) = self.streams.remove(at) else { return };
         let Some(cell) = self.numbers.cells.get_mut(stream.cell as usize) else { return };
         let (settled, burst) = (&mut cell.settled, &mut cell.burst);
@@ -348,7 +362,7 @@ impl Media {
             self.forget_unbound(&stream.key, at);
         }
         if self.settings.keep_reports {
-            self.reports.push(StreamReport::new(&stream, &self.settings));
+            self.reports.push(StreamReport { relay, ..StreamReport::new(&stream, &self.settings) });
         }
     }
 

@@ -67,6 +67,18 @@ static DISCARDED: Family = Family::counter(
     LABELS,
     "Packets that came too late for the emulated playout buffer (quality.playout_buffer); they are not lost on the wire.",
 );
+static RELAYED: Family = Family::counter(
+    "rtp_relayed_packets_total",
+    "",
+    LABELS,
+    "Packets that were seen coming into this host and going out of it again; labels are those of the outgoing stream.",
+);
+static RELAY_LOST: Family = Family::counter(
+    "rtp_relay_lost_packets_total",
+    "",
+    LABELS,
+    "Packets of relayed streams that came into this host and did not go out again; labels are those of the outgoing stream.",
+);
 static ENCRYPTED: Family = Family::counter(
     "rtp_encrypted_streams_started_total",
     "",
@@ -156,6 +168,8 @@ pub static FAMILIES: &[&Family] = &[
     &DUPLICATED,
     &REORDERED,
     &DISCARDED,
+    &RELAYED,
+    &RELAY_LOST,
     &ENCRYPTED,
     &BURSTS,
     &BURST_PACKETS,
@@ -183,7 +197,7 @@ pub struct CellKey {
 /// Numbers of all streams with the same labels.
 #[derive(Clone, Debug)]
 pub struct Cell {
-    key: CellKey,
+    pub key: CellKey,
     pub active: u64,
     pub started: u64,
     pub packets: u64,
@@ -193,6 +207,8 @@ pub struct Cell {
     pub reordered: u64,
     pub discarded: u64,
     pub encrypted: u64,
+    pub relayed: u64,
+    pub relay_lost: u64,
     bursts: u64,
     burst_packets: u64,
     burst_losses: u64,
@@ -220,6 +236,8 @@ impl Cell {
             reordered: 0,
             discarded: 0,
             encrypted: 0,
+            relayed: 0,
+            relay_lost: 0,
             bursts: 0,
             burst_packets: 0,
             burst_losses: 0,
@@ -329,6 +347,8 @@ impl Numbers {
                 (&DUPLICATED, cell.duplicated),
                 (&REORDERED, cell.reordered),
                 (&DISCARDED, cell.discarded),
+                (&RELAYED, cell.relayed),
+                (&RELAY_LOST, cell.relay_lost),
                 (&ENCRYPTED, cell.encrypted),
                 (&BURSTS, cell.bursts),
                 (&BURST_PACKETS, cell.burst_packets),

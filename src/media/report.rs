@@ -8,6 +8,7 @@ use super::Settings;
 use super::delay::Delay;
 use super::pattern::BurstGap;
 use super::playout::Buffer;
+use super::relay::RelayReport;
 use super::sequence::Runs;
 use super::stream::{Jitter, Key, Stream};
 
@@ -44,6 +45,8 @@ pub struct StreamReport {
     pub packet_seconds: Option<f64>,
     pub dtmf_events: u32,
     pub encrypted: bool,
+    /// Its way through this host, where the stream that came in was seen too.
+    pub relay: Option<RelayReport>,
     /// What the rating was given: lost and late packets, their burst ratio, the delay.
     pub missed_ratio: f64,
     pub missed_burst_ratio: f64,
@@ -105,6 +108,7 @@ impl StreamReport {
             packet_seconds: stream.packet_seconds(),
             dtmf_events: stream.dtmf_events,
             encrypted: stream.is_encrypted,
+            relay: None,
             missed_ratio: stream.missed_ratio(),
             missed_burst_ratio: stream.missed_burst_ratio(),
             delay,

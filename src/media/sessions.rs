@@ -37,7 +37,7 @@ impl Media {
     fn announce(&mut self, call: u64, party: Party, at: Endpoint, formats: &[Format]) {
         self.end_leftovers(call, at);
         self.bindings.announce(call, party, at, formats);
-        let waiting = self.unbound.at(at);
+        let waiting = self.unbound.of(at);
         for stream in waiting {
             self.rebind(stream);
         }
@@ -136,6 +136,7 @@ impl Media {
         }
         let streams = known.streams.clone();
         let mut worst = known.worst_mos;
+        streams.iter().for_each(|at| self.close_relaying(*at));
         for stream in streams.into_iter().filter_map(|at| self.streams.get(at)) {
             worst = min_mos(worst, lifetime_mos(stream, &self.settings));
         }

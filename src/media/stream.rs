@@ -8,6 +8,7 @@ use crate::wire::{Endpoint, Ip};
 
 use super::pattern::burst_ratio;
 use super::playout::{self, Late, Playout, Role};
+use super::relay;
 use super::sequence::{Arrival, Sequence, Settled};
 
 /// What makes a stream: source, destination and SSRC (the contract's counting rules).
@@ -57,6 +58,7 @@ pub struct Stream {
     media_transit: f64,
     pub packets: u64,
     last_timestamp: u32,
+    last_sequence: u16,
     /// Ticks between two packets in a row.
     packet_ticks: u32,
     /// Row of the numbers that this stream is counted in.
@@ -75,6 +77,7 @@ pub struct Stream {
     pub is_encrypted: bool,
     /// Whether each packet's payload says something that is counted.
     pub tells: Tells,
+    pub relay: relay::Role,
     /// Longest time between two arrivals of the running interval, nanoseconds.
     interval_gap: i64,
     pub playout: Playout,
@@ -182,6 +185,7 @@ impl Stream {
             media_transit: 0.0,
             packets: 1,
             last_timestamp: packet.timestamp,
+            last_sequence: packet.sequence,
             packet_ticks: 0,
             cell: 0,
             payload_type: packet.payload_type,
@@ -192,6 +196,7 @@ impl Stream {
             is_played: false,
             is_encrypted: false,
             tells: Tells::Nothing,
+            relay: relay::Role::NEW,
             interval_gap: 0,
             playout: Playout::new(now, playout),
             sequence: Sequence::new(packet.sequence),
@@ -245,6 +250,7 @@ impl Stream {
         let arrival = self.sequence.arrive(packet.sequence, ticks > 0, late.discarded(playout), settled, burst);
         self.last_arrival = now;
         self.last_timestamp = packet.timestamp;
+        self.last_sequence = packet.sequence;
         match arrival {
             Arrival::InOrder => {
                 if ticks > 0 && role != Role::Aside {
@@ -346,6 +352,16 @@ impl Stream {
         burst_ratio(pattern.losses, pattern.runs, self.missed_ratio())
     }
 
+    /// Sequence number and timestamp of the packet that came last.
+    pub fn newest(&self) -> (u16, u32) {
+        (self.last_sequence, self.last_timestamp)
+    }
+
+    /// Ticks between two packets in a row; zero before the second.
+    pub fn packet_ticks(&self) -> u32 {
+        self.packet_ticks
+    }
+
     pub fn is_video(&self) -> bool {
         self.codec.media() == MediaKind::Video
     }
@@ -402,6 +418,7 @@ impl Stream {
         self.interval_end = Timestamp::from_nanos(self.interval_start.nanos().saturating_add(length));
         self.gap_max = self.gap_max.max(self.interval_gap);
         let gap = std::mem::take(&mut self.interval_gap);
+        self.relay.show_again();
         if current.packets == before.packets {
             return None;
         }

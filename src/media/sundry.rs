@@ -10,6 +10,8 @@ use super::delay::Source;
 use super::problems::Problem;
 
 const DELAY_BOUNDS: &[f64] = &[0.02, 0.04, 0.06, 0.08, 0.1, 0.125, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.75, 1.0];
+const RELAY_BOUNDS: &[f64] =
+    &[0.00005, 0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.5, 1.0];
 
 static DTMF: Family = Family::counter(
     "rtp_dtmf_events_total",
@@ -29,6 +31,12 @@ static DELAY: Family = Family::histogram(
     &["source", "direction", "peer"],
     "One-way delay that the E-model was given, playout buffer included, one observation a stream an interval; source is rtcp where round trips measured it, else assumed.",
 );
+static RELAY_DELAY: Family = Family::histogram(
+    "rtp_relay_delay_seconds",
+    "seconds",
+    &["direction"],
+    "Time that each packet spent inside this host, where the stream that came in and the one that went out were both seen; direction is that of the outgoing one.",
+);
 static MULTIPLEXED: Family = Family::counter(
     "rtp_multiplexed_datagrams_total",
     "",
@@ -37,7 +45,7 @@ static MULTIPLEXED: Family = Family::counter(
 );
 
 /// The families of this file, in the order of the catalogue.
-pub static FAMILIES: &[&Family] = &[&DTMF, &PROBLEMS, &DELAY, &MULTIPLEXED];
+pub static FAMILIES: &[&Family] = &[&DTMF, &PROBLEMS, &DELAY, &RELAY_DELAY, &MULTIPLEXED];
 
 /// All of them.
 #[derive(Clone, Debug, Default)]
@@ -46,6 +54,7 @@ pub struct Sundry {
     problems: HashMap<(Problem, Direction), u64>,
     delays: HashMap<(Source, Direction, PeerId), Histogram>,
     multiplexed: HashMap<(Protocol, Direction), u64>,
+    relays: HashMap<Direction, Histogram>,
 }
 
 impl Sundry {
@@ -66,6 +75,11 @@ impl Sundry {
         histogram.or_insert_with(|| Histogram::new(DELAY_BOUNDS)).observe(seconds);
     }
 
+    pub fn observe_relay(&mut self, direction: Direction, seconds: f64) {
+        let histogram = self.relays.entry(direction);
+        histogram.or_insert_with(|| Histogram::new(RELAY_BOUNDS)).observe(seconds);
+    }
+
     pub fn collect(&self, site: &Site, out: &mut Collection) {
         for (direction, count) in &self.dtmf {
             out.add(&DTMF, vec![fixed(direction.name())], Value::Counter(*count));
@@ -76,6 +90,9 @@ impl Sundry {
         for ((source, direction, peer), histogram) in &self.delays {
             let labels = vec![fixed(source.name()), fixed(direction.name()), site.name(*peer)];
             out.add(&DELAY, labels, Value::Histogram(histogram.clone()));
+        }
+        for (direction, histogram) in &self.relays {
+            out.add(&RELAY_DELAY, vec![fixed(direction.name())], Value::Histogram(histogram.clone()));
         }
         for ((protocol, direction), count) in &self.multiplexed {
             out.add(&MULTIPLEXED, vec![fixed(protocol.name()), fixed(direction.name())], Value::Counter(*count));

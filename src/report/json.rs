@@ -94,6 +94,7 @@ struct StreamEntry {
     playout: Option<Playout>,
     encrypted: bool,
     dtmf_events: u32,
+    relay: Option<Relay>,
     delay_seconds: f64,
     delay_source: &'static str,
     r_factor: Option<f64>,
@@ -125,6 +126,22 @@ struct Playout {
 struct PlayoutBuffer {
     delay_seconds: Option<f64>,
     discarded: u64,
+}
+
+/// What this host added to a stream that it passed on.
+#[derive(Serialize)]
+struct Relay {
+    /// Index of the stream that came in.
+    from: Option<usize>,
+    packets: u64,
+    lost: u64,
+    delay_seconds: RelayDelay,
+}
+
+#[derive(Serialize)]
+struct RelayDelay {
+    mean: Option<f64>,
+    max: f64,
 }
 
 #[derive(Serialize)]
@@ -175,7 +192,7 @@ pub fn render(findings: &Findings) -> Result<String, serde_json::Error> {
         sip: sip(analysis),
         registrations: registrations(analysis),
         calls: (0..analysis.calls.len()).map(|at| call(findings, at)).collect(),
-        streams: analysis.streams.iter().map(|report| stream(report, &ids)).collect(),
+        streams: analysis.streams.iter().map(|report| stream(findings, report, &ids)).collect(),
         rtcp: Rtcp {
             packets: analysis.media.rtcp_by_type().filter(|(_, n)| *n > 0).map(|(t, n)| (t.name(), n)).collect(),
             round_trips: analysis.round_trips.iter().map(round_trip).collect(),
@@ -246,7 +263,7 @@ fn ssrc(number: u32) -> String {
     format!("0x{number:08x}")
 }
 
-fn stream(report: &StreamReport, ids: &BTreeMap<u64, String>) -> StreamEntry {
+fn stream(findings: &Findings, report: &StreamReport, ids: &BTreeMap<u64, String>) -> StreamEntry {
     StreamEntry {
         ssrc: ssrc(report.key.ssrc),
         source: report.key.source().to_string(),
@@ -280,6 +297,15 @@ fn stream(report: &StreamReport, ids: &BTreeMap<u64, String>) -> StreamEntry {
         playout: playout(report),
         encrypted: report.encrypted,
         dtmf_events: report.dtmf_events,
+        relay: report.relay.map(|relay| Relay {
+            from: findings.index_of(&relay.from, report.first_arrival),
+            packets: relay.totals.packets,
+            lost: relay.totals.lost,
+            delay_seconds: RelayDelay {
+                mean: (relay.totals.packets > 0).then(|| relay.totals.delay_sum / relay.totals.packets as f64),
+                max: relay.totals.delay_max,
+            },
+        }),
         delay_seconds: report.delay.seconds,
         delay_source: report.delay.source.name(),
         r_factor: report.rating.map(|rating| rating.r_factor),

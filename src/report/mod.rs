@@ -7,7 +7,8 @@ use std::collections::HashMap;
 
 use crate::call::Call;
 use crate::engine::Analysis;
-use crate::media::Problem;
+use crate::media::{Key, Problem};
+use crate::time::Timestamp;
 
 /// What one capture file was.
 #[derive(Clone, Debug, serde::Serialize)]
@@ -29,6 +30,7 @@ pub struct Findings {
     analysis: Analysis,
     /// Indices of the streams of each call, by its serial.
     streams_of: HashMap<u64, Vec<usize>>,
+    by_key: HashMap<Key, Vec<usize>>,
 }
 
 /// What a call's media adds to what its signalling says.
@@ -45,15 +47,23 @@ impl Findings {
     pub fn new(captures: Vec<CaptureSummary>, mut analysis: Analysis) -> Findings {
         analysis.streams.sort_by_key(|stream| (stream.first_arrival, stream.key.ssrc));
         let mut streams_of: HashMap<u64, Vec<usize>> = HashMap::new();
+        let mut by_key: HashMap<Key, Vec<usize>> = HashMap::new();
         for (at, stream) in analysis.streams.iter().enumerate() {
             streams_of.entry(stream.call).or_default().push(at);
+            by_key.entry(stream.key).or_default().push(at);
         }
-        Findings { captures, analysis, streams_of }
+        Findings { captures, analysis, streams_of, by_key }
     }
 
     /// What was wrong with a call's media.
     fn problems_of(&self, call: &Call) -> impl Iterator<Item = Problem> + use<> {
         self.analysis.problems.get(&call.serial).copied().unwrap_or_default().iter()
+    }
+
+    /// The stream of this key, of several the one nearest to a time.
+    fn index_of(&self, key: &Key, near: Timestamp) -> Option<usize> {
+        let apart = |at: &usize| near.nanos_since(self.analysis.streams[*at].first_arrival).abs();
+        self.by_key.get(key)?.iter().copied().min_by_key(apart)
     }
 
     fn media_of(&self, at: usize) -> CallMedia<'_> {
