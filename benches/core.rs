@@ -10,7 +10,7 @@ use sidetone::engine::{Engine, Settings};
 use sidetone::metrics::exposition::openmetrics_to_text;
 use sidetone::metrics::{Workers, render};
 use sidetone::numbers::Collection;
-use sidetone::quality::codec::lookup;
+use sidetone::quality::codec::CodecId;
 use sidetone::quality::{Conditions, rate};
 use sidetone::site::Site;
 use sidetone::time::Timestamp;
@@ -111,9 +111,9 @@ fn streams(criterion: &mut Criterion) {
 }
 
 fn e_model(criterion: &mut Criterion) {
-    let impairment = lookup("g729").and_then(|codec| codec.impairment(true)).expect("a codec with a model");
+    let profile = CodecId::from_encoding(b"g729").profile(None, true).expect("a codec with a model");
     let conditions = Conditions { loss_ratio: 0.02, burst_ratio: 1.4, delay_seconds: 0.15, echo: true };
-    criterion.bench_function("e-model", |b| b.iter(|| rate(black_box(impairment), black_box(&conditions))));
+    criterion.bench_function("e-model", |b| b.iter(|| rate(black_box(&profile), black_box(&conditions))));
 }
 
 /// A snapshot, its merging and the text of both formats, at about a thousand series.

@@ -1,26 +1,29 @@
-//! `sidetone mos`: the E-model as a calculator (CONTRACT.md, section 2).
+//! `sidetone mos`: the E-models as a calculator (CONTRACT.md, section 2), and the codec table.
 
 use std::fmt::Write as _;
-use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::quality::codec::{self, Codec};
-use crate::quality::emodel::{Conditions, Impairment, MAX_BURST_RATIO, Rating, rate};
+use crate::quality::codec::{self, Codec, Mode, Profile};
+use crate::quality::rating::{Conditions, MAX_BURST_RATIO, Rating, rate};
 
 /// Longer one-way delays are a mistake of units: Table 2 of G.107 ends at 0.5 s.
 const MAX_DELAY_SECONDS: f64 = 10.0;
-/// Characters that a full R of 100 fills in the text output.
+/// Characters that a full R fills in the text output.
 const BAR_WIDTH: usize = 40;
 
-/// Evaluate the E-model (ITU-T G.107): R factor, MOS, what users think of it, and what each impairment costs.
+/// Evaluate the E-model (ITU-T G.107, G.107.1, G.107.2): R factor, MOS, what users think of it, and what each impairment costs.
 #[derive(Debug, Args)]
 pub struct MosArgs {
-    /// Codec: an encoding name as in SDP, e.g. pcmu, pcma, g729, g729ab, g723, gsm, gsm-efr
-    #[arg(long, value_name = "NAME")]
-    codec: String,
+    /// Codec: an encoding name as in SDP or a mode, e.g. pcmu, g729, gsm-efr, amr-12.2, amr-wb-12.65, evs-24.4
+    #[arg(long, value_name = "NAME", required_unless_present = "list")]
+    codec: Option<String>,
+
+    /// List all codecs and modes with their Ie, Bpl, model and source
+    #[arg(long, conflicts_with = "codec")]
+    list: bool,
 
     /// Packets lost for the listener, a ratio: 5 % is 0.05
     #[arg(long, value_name = "RATIO", default_value = "0", value_parser = parse_loss, allow_hyphen_values = true)]
@@ -64,61 +67,76 @@ enum ArgError {
     OutOfRange(&'static str),
 }
 
+/// Why there is no rating; exit status 1.
+#[derive(Debug, thiserror::Error)]
+enum NoRating {
+    #[error("unknown codec `{0}`")]
+    Unknown(String),
+    #[error("no published Ie and Bpl for `{name}`, so it gets no MOS: {missing}")]
+    Unrated { name: &'static str, missing: &'static str },
+}
+
 /// Runs the calculator. Exit status 1: the codec is not known or has no model.
 pub fn run(args: MosArgs) -> ExitCode {
-    let Some(codec) = codec::lookup(&args.codec) else {
-        return refuse(&format!("unknown codec `{}`", args.codec.escape_debug()));
+    let name = match &args.codec {
+        Some(name) if !args.list => name,
+        _ => return super::print(&list(args.format)),
     };
-    let Some(impairment) = codec.impairment(!args.no_plc) else {
-        return refuse(&format!(
-            "`{}` is known, but has no narrowband (ITU-T G.107) model value, so it gets no MOS",
-            codec.name
-        ));
-    };
+    match rated(name, !args.no_plc) {
+        Ok((name, mode, profile)) => super::print(&output(&args, name, mode, &profile)),
+        Err(error) => {
+            let names: Vec<_> = codec::modes().filter(|(_, m)| m.impairment.is_some()).map(|(_, m)| m.name).collect();
+            eprintln!("error: {error}\n  hint: codecs with a model: {}; all: sidetone mos --list", names.join(", "));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The name as the table has it, its mode, and what rates that.
+fn rated(name: &str, plc: bool) -> Result<(&'static str, &'static Mode, Profile), NoRating> {
+    let found = codec::find_mode(name).ok_or_else(|| NoRating::Unknown(name.escape_debug().to_string()))?;
+    let mode = found.map_err(|codec| NoRating::Unrated { name: codec.name, missing: "nothing is known of it" })?;
+    let profile = mode.profile(plc).ok_or(NoRating::Unrated { name: mode.name, missing: mode.source })?;
+    let name = codec::lookup(name).map_or(mode.name, |codec| codec.name);
+    Ok((name, mode, profile))
+}
+
+fn output(args: &MosArgs, name: &str, mode: &Mode, profile: &Profile) -> String {
     let conditions = Conditions {
         loss_ratio: args.loss,
         burst_ratio: args.burst_ratio,
         delay_seconds: args.delay,
         echo: !args.no_echo,
     };
-    let rating = rate(impairment, &conditions);
-    let output = match args.format {
-        Format::Text => text(&args, codec, impairment, &rating),
-        Format::Json => json(codec, impairment, &conditions, &rating),
-    };
-    match io::stdout().lock().write_all(output.as_bytes()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: cannot write to standard output: {error}");
-            ExitCode::FAILURE
-        }
+    let rating = rate(profile, &conditions);
+    match args.format {
+        Format::Text => text(args, mode, profile, &rating),
+        Format::Json => json(name, profile, &conditions, &rating),
     }
 }
 
-fn refuse(reason: &str) -> ExitCode {
-    let names: Vec<_> = codec::with_model().map(|c| c.name).collect();
-    eprintln!("error: {reason}\n  hint: codecs with a model: {}", names.join(", "));
-    ExitCode::FAILURE
-}
-
-fn json(codec: &Codec, impairment: &Impairment, conditions: &Conditions, rating: &Rating) -> String {
+/// `mos` is what the model's own Recommendation defines (the contract); the series have `mos_narrowband_scale`.
+fn json(name: &str, profile: &Profile, conditions: &Conditions, rating: &Rating) -> String {
+    let parts = &rating.parts;
     let object = json!({
-        "codec": codec.name,
+        "codec": name,
+        "mode": profile.name,
         "r_factor": rating.r_factor,
-        "mos": rating.mos,
+        "mos": rating.mos_model_scale,
+        "mos_narrowband_scale": rating.mos,
         "satisfaction": rating.satisfaction().as_str(),
-        "ie_eff": rating.ie_eff,
+        "ie_eff": parts.ie_eff,
         "id": rating.id,
-        "model": "G.107",
-        "ro": rating.ro,
-        "is": rating.is,
-        "idte": rating.idte,
-        "idle": rating.idle,
-        "idd": rating.idd,
-        "ie": impairment.ie,
-        "bpl": impairment.bpl,
-        "source": codec.source,
+        "model": rating.model.as_str(),
+        "band": rating.model.band(),
+        "ro": parts.ro,
+        "is": parts.is,
+        "idte": parts.idte,
+        "idle": parts.idle,
+        "idd": parts.idd,
+        "ie": profile.impairment.ie,
+        "bpl": profile.impairment.bpl,
+        "source": profile.source,
         "loss_ratio": conditions.loss_ratio,
         "burst_ratio": conditions.burst_ratio,
         "delay_seconds": conditions.delay_seconds,
@@ -127,33 +145,35 @@ fn json(codec: &Codec, impairment: &Impairment, conditions: &Conditions, rating:
     format!("{object:#}\n")
 }
 
-fn text(args: &MosArgs, codec: &Codec, impairment: &Impairment, rating: &Rating) -> String {
-    let mut out = headline(args, codec);
-    let filled = (rating.r_factor / 100.0 * BAR_WIDTH as f64).round() as usize;
+fn text(args: &MosArgs, mode: &Mode, profile: &Profile, rating: &Rating) -> String {
+    let mut out = headline(args, mode);
+    let (parts, model) = (&rating.parts, rating.model);
+    let filled = (rating.r_factor / model.r_max() * BAR_WIDTH as f64).round() as usize;
     let bar = format!("{}{}", "█".repeat(filled), "░".repeat(BAR_WIDTH.saturating_sub(filled)));
-    let echo = format!("talker echo {:.1}, listener echo {:.1}, delay {:.1}", rating.idte, rating.idle, rating.idd);
-    let loss = format!("codec {:.1}, loss {:.1}", impairment.ie, rating.ie_eff - impairment.ie);
+    let echo = format!("talker echo {:.1}, listener echo {:.1}, delay {:.1}", parts.idte, parts.idle, parts.idd);
+    let ie = profile.impairment.ie;
+    let loss = format!("codec {:.1}, loss {:.1}", ie, parts.ie_eff - ie);
     // Writing into a String cannot fail.
-    let _ = write!(
-        out,
-        "\n  R factor  {:>6.1}  {bar}\n  MOS       {:>6.2}  {}\n\n",
-        rating.r_factor,
-        rating.mos,
-        rating.satisfaction(),
-    );
+    let _ = writeln!(out, "\n  R factor  {:>6.1}  {bar} of {:.0}", rating.r_factor, model.r_max());
+    let _ = writeln!(out, "  MOS       {:>6.2}  {}", rating.mos_model_scale, rating.satisfaction());
+    if (rating.mos - rating.mos_model_scale).abs() >= 0.005 {
+        let _ =
+            writeln!(out, "            {:>6.2}  on the narrowband scale, which series and thresholds use", rating.mos);
+    }
+    out.push('\n');
     let shares = [
-        ("Ro", ' ', rating.ro, "what the line itself allows, noise included".to_owned()),
-        ("Is", '-', rating.is, "loudness, sidetone, quantizing".to_owned()),
+        ("Ro", ' ', parts.ro, "what the line itself allows, noise included".to_owned()),
+        ("Is", '-', parts.is, "loudness, sidetone, quantizing".to_owned()),
         ("Id", '-', rating.id, echo),
-        ("Ie,eff", '-', rating.ie_eff, loss),
+        ("Ie,eff", '-', parts.ie_eff, loss),
     ];
     for (symbol, sign, value, meaning) in shares {
         let _ = writeln!(out, "  {symbol:<8}{sign} {value:>6.1}  {meaning}");
     }
-    let _ = write!(out, "\n  Model     ITU-T G.107, all else at its defaults\n  Values    {}\n", codec.source);
-    if args.no_plc && codec.without_plc.is_none() {
-        let _ =
-            writeln!(out, "  Note      concealment is part of the {} decoder: --no-plc changes nothing", codec.name);
+    let _ = writeln!(out, "\n  Model     ITU-T {} ({}), all else at its defaults", model.as_str(), model.band());
+    let _ = writeln!(out, "  Values    Ie {ie}, Bpl {}: {}", profile.impairment.bpl, profile.source);
+    if args.no_plc && mode.without_plc.is_none() {
+        let _ = writeln!(out, "  Note      concealment is part of the {} decoder: --no-plc changes nothing", mode.name);
     }
     if args.burst_ratio < 1.0 {
         let _ = writeln!(out, "  Note      a burst ratio below 1 counts as 1: G.107 knows random and bursty loss only");
@@ -162,15 +182,63 @@ fn text(args: &MosArgs, codec: &Codec, impairment: &Impairment, rating: &Rating)
 }
 
 /// "pcmu without concealment, 3 % loss (burst ratio 2), 150 ms one way with echo".
-fn headline(args: &MosArgs, codec: &Codec) -> String {
-    let concealment = match (args.no_plc, &codec.without_plc) {
+fn headline(args: &MosArgs, mode: &Mode) -> String {
+    let concealment = match (args.no_plc, &mode.without_plc) {
         (true, Some(_)) => " without loss concealment",
         _ => " with loss concealment",
     };
     let bursts = if args.loss > 0.0 { format!(" (burst ratio {})", args.burst_ratio) } else { String::new() };
     let echo = if args.no_echo { "no echo" } else { "with echo" };
     let (percent, delay_ms) = (rounded(args.loss * 100.0), rounded(args.delay * 1000.0));
-    format!("{}{concealment}, {percent} % loss{bursts}, {delay_ms} ms one way, {echo}\n", codec.name)
+    format!("{}{concealment}, {percent} % loss{bursts}, {delay_ms} ms one way, {echo}\n", mode.name)
+}
+
+/// The codec table: a Markdown table (docs/codecs.md), or a JSON array.
+fn list(format: Format) -> String {
+    match format {
+        Format::Text => {
+            codec::modes().map(|(codec, mode)| line(codec, mode)).fold(TABLE_HEAD.to_owned(), |out, l| out + &l)
+        }
+        Format::Json => {
+            let entries: Vec<Value> = codec::modes().map(|(codec, mode)| entry(codec, mode)).collect();
+            format!("{:#}\n", Value::Array(entries))
+        }
+    }
+}
+
+const TABLE_HEAD: &str = "| name | model | Ie | Bpl | Bpl without concealment | RTP clock | frame | source, or what is missing |\n\
+    | --- | --- | --- | --- | --- | --- | --- | --- |\n";
+
+fn line(codec: &Codec, mode: &Mode) -> String {
+    let shown = |value: Option<f64>| value.map_or("-".to_owned(), |v| v.to_string());
+    let alone = codec.default_mode().is_some_and(|default| default.name == mode.name) && codec.name != mode.name;
+    format!(
+        "| `{}`{} | {} | {} | {} | {} | {} | {} | {} |\n",
+        mode.name,
+        if alone { format!(", `{}`", codec.name) } else { String::new() },
+        mode.model.as_str(),
+        shown(mode.impairment.map(|i| i.ie)),
+        shown(mode.impairment.map(|i| i.bpl)),
+        shown(mode.without_plc.map(|i| i.bpl)),
+        codec.clock_rate_hz.map_or("SDP".to_owned(), |hz| format!("{hz} Hz")),
+        codec.frame_seconds.map_or("-".to_owned(), |seconds| format!("{} ms", rounded(seconds * 1000.0))),
+        mode.source,
+    )
+}
+
+fn entry(codec: &Codec, mode: &Mode) -> Value {
+    json!({
+        "codec": codec.name,
+        "mode": mode.name,
+        "model": mode.model.as_str(),
+        "band": mode.model.band(),
+        "ie": mode.impairment.map(|i| i.ie),
+        "bpl": mode.impairment.map(|i| i.bpl),
+        "bpl_without_plc": mode.without_plc.map(|i| i.bpl),
+        "clock_rate_hz": codec.clock_rate_hz,
+        "frame_seconds": codec.frame_seconds,
+        "source": mode.source,
+    })
 }
 
 /// Three decimals at most, so that 0.07 * 100 is shown as 7.

@@ -22,6 +22,7 @@ mod table;
 use std::sync::Arc;
 
 use crate::quality::codec::{CodecId, MediaKind};
+use crate::quality::mode;
 use crate::site::Site;
 use crate::time::Timestamp;
 use crate::wire::Datagram;
@@ -175,7 +176,7 @@ impl Media {
             self.relay(now, at, packet, arrival, role == Role::Aside);
         }
         let Some(stream) = self.streams.get(at) else { return };
-        if stream.tells != Tells::Nothing {
+        if stream.tells != Tells::Nothing && role != Role::Aside {
             self.told(at, packet);
         }
     }
@@ -187,6 +188,20 @@ impl Media {
         match stream.tells {
             Tells::Nothing => {}
             Tells::Events => self.event(at, packet),
+            Tells::Modes { octet_aligned } => {
+                let (head, length) = packet.head_bytes();
+                let codec = stream.codec;
+                let mode = mode::carried(
+                    codec,
+                    octet_aligned,
+                    head.get(..length).unwrap_or(&[]),
+                    packet.payload_length as usize,
+                );
+                // Silence has no mode of its own: the speech before it goes on after it.
+                if let Some(stream) = self.streams.get_mut(at).filter(|_| mode.is_some()) {
+                    stream.mode = mode;
+                }
+            }
         }
     }
 
@@ -294,7 +309,7 @@ impl Media {
     /// Sets codec, clock and the labels that follow from them.
     fn identify(&mut self, at: u32, payload_type: u8) {
         let Some(stream) = self.streams.get(at) else { return };
-        let Format { codec, clock_rate, encrypted, .. } = self.format(&stream.key, payload_type);
+        let Format { codec, clock_rate, encrypted, octet_aligned, .. } = self.format(&stream.key, payload_type);
         let (direction, peer) = self.site.place(stream.key.source_ip, stream.key.destination_ip);
         let cell = self.numbers.cell(CellKey { codec, direction, peer });
         let Some(stream) = self.streams.get_mut(at) else { return };
@@ -303,11 +318,16 @@ impl Media {
             old.active = old.active.saturating_sub(1);
         }
         stream.is_counted = true;
+        stream.mode = stream.mode.filter(|_| stream.codec == codec);
         stream.codec = codec;
         stream.cell = cell;
         stream.set_clock(clock_rate);
         stream.is_encrypted = encrypted;
-        stream.tells = if codec.media() == MediaKind::Event { Tells::Events } else { Tells::Nothing };
+        stream.tells = match codec.media() {
+            MediaKind::Event => Tells::Events,
+            _ if codec.has_modes() && !encrypted => Tells::Modes { octet_aligned },
+            _ => Tells::Nothing,
+        };
         let played = clock_rate != 0 && (codec.media() == MediaKind::Audio || codec == CodecId::OTHER);
         if played && !stream.is_played {
             stream.playout.begin(stream.last_arrival.nanos());
@@ -428,6 +448,6 @@ fn min_mos(a: Option<f64>, b: Option<f64>) -> Option<f64> {
 fn close_interval(stream: &mut Stream, now: Timestamp, settings: &Settings, numbers: &mut Numbers) {
     let Some(interval) = stream.close_interval(now, settings.interval_nanos, &settings.playout) else { return };
     let delay = Delay::new(None, interval.buffer_seconds, settings);
-    let rating = report::rating(stream.codec, settings, interval.missed_ratio, interval.burst_ratio, delay.seconds);
+    let rating = report::rating(stream, settings, interval.missed_ratio, interval.burst_ratio, delay.seconds);
     numbers.observe(stream.cell, &interval, rating.map(|rating| (rating.mos, delay)));
 }

@@ -112,19 +112,19 @@ impl StreamReport {
             missed_ratio: stream.missed_ratio(),
             missed_burst_ratio: stream.missed_burst_ratio(),
             delay,
-            rating: rating(stream.codec, settings, stream.missed_ratio(), stream.missed_burst_ratio(), delay.seconds),
+            rating: rating(stream, settings, stream.missed_ratio(), stream.missed_burst_ratio(), delay.seconds),
         }
     }
 }
 
 /// The E-model's verdict; `None` for a codec without a model. `loss_ratio` is what the listener misses.
 pub(super) fn rating(
-    codec: CodecId,
+    stream: &Stream,
     settings: &Settings,
     loss_ratio: f64,
     burst_ratio: f64,
     delay_seconds: f64,
 ) -> Option<Rating> {
-    let impairment = codec.impairment(settings.packet_loss_concealment)?;
-    Some(rate(impairment, &Conditions { loss_ratio, burst_ratio, delay_seconds, echo: true }))
+    let profile = stream.codec.profile(stream.mode, settings.packet_loss_concealment)?;
+    Some(rate(&profile, &Conditions { loss_ratio, burst_ratio, delay_seconds, echo: true }))
 }

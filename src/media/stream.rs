@@ -69,6 +69,8 @@ pub struct Stream {
     pub side_payload_type: u8,
     pub side_is_event: bool,
     pub codec: CodecId,
+    /// The mode of the last speech frame, for codecs that have several.
+    pub mode: Option<u8>,
     /// Whether the slot holds a stream that is running.
     pub in_use: bool,
     /// Whether the playout buffer is emulated: sound, on a known clock.
@@ -107,6 +109,10 @@ pub enum Tells {
     Nothing,
     /// It is nothing but telephone events.
     Events,
+    /// The mode that each frame was coded in.
+    Modes {
+        octet_aligned: bool,
+    },
 }
 
 /// A telephone event (RFC 4733 section 2.3) as its packets show it.
@@ -192,6 +198,7 @@ impl Stream {
             side_payload_type: NO_PAYLOAD_TYPE,
             side_is_event: false,
             codec: CodecId::UNKNOWN,
+            mode: None,
             in_use: true,
             is_played: false,
             is_encrypted: false,

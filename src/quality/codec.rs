@@ -1,8 +1,9 @@
-//! The codec table: one row an RTP encoding, and RFC 3551's static payload types.
+//! What an encoding is: one row a codec, one profile a mode of it, and RFC 3551's static payload types.
 //!
-//! A row without an [`Impairment`] is a known name without a narrowband model value: it gets no MOS, never a guess.
+//! A mode without an [`Impairment`] has no published pair of Ie and Bpl: it gets no MOS, never a guess.
 
-use super::emodel::Impairment;
+use super::rating::{Impairment, Model};
+use super::table::TABLE;
 
 /// What an encoding carries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,6 +20,25 @@ pub enum MediaKind {
     Other,
 }
 
+/// How a payload shows the mode that it was coded in; see [`super::mode::carried`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Layout {
+    /// It does not, or there is one mode only.
+    Opaque,
+    /// RFC 4867, eight modes.
+    Amr,
+    /// RFC 4867, nine modes.
+    AmrWb,
+    /// 3GPP TS 26.445 Annex A.
+    Evs,
+    /// RFC 3551, section 4.5.3.
+    G723,
+    /// RFC 3551, section 4.5.6: one mode, but silence can be told from speech.
+    G729,
+    /// RFC 3952, section 3.1: by length.
+    Ilbc,
+}
+
 /// One row of the table.
 #[derive(Debug)]
 pub struct Codec {
@@ -32,11 +52,39 @@ pub struct Codec {
     pub media: MediaKind,
     /// Time that one frame holds, seconds; `None` if sample based, variable or no speech.
     pub frame_seconds: Option<f64>,
+    /// How packets show their mode.
+    pub layout: Layout,
+    /// The modes, in the order of the numbers that [`super::mode::carried`] gives them. None: nothing is published at all.
+    pub modes: &'static [Mode],
+    /// What the bare name means: the mode of the calculator, and of streams that need not show theirs.
+    pub default_mode: u8,
+}
+
+/// One mode of a codec, a bit rate as a rule.
+#[derive(Debug)]
+pub struct Mode {
+    /// The name on the command line, e.g. `amr-12.2`.
+    pub name: &'static str,
+    /// The Recommendation that rates it.
+    pub model: Model,
     /// Ie and Bpl with the packet loss concealment that receivers have.
     pub impairment: Option<Impairment>,
     /// Ie and Bpl without concealment, where that differs.
     pub without_plc: Option<Impairment>,
-    /// Where Ie and Bpl come from.
+    /// Where Ie and Bpl come from; without them, what is published and what is missing.
+    pub source: &'static str,
+}
+
+/// What the E-models need to know of a stream's coding.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Profile {
+    /// The mode's name.
+    pub name: &'static str,
+    /// The Recommendation that rates it.
+    pub model: Model,
+    /// Ie and Bpl on that model's scale.
+    pub impairment: Impairment,
+    /// Where they come from.
     pub source: &'static str,
 }
 
@@ -79,9 +127,21 @@ impl CodecId {
         self.codec().media
     }
 
-    /// Ie and Bpl, with or without packet loss concealment; `None`: no model, no MOS.
-    pub fn impairment(self, plc: bool) -> Option<&'static Impairment> {
-        self.codec().impairment(plc)
+    /// Whether packets of this encoding show a mode that decides its rating: only then [`super::mode::carried`] is worth a call.
+    pub fn has_modes(self) -> bool {
+        let codec = self.codec();
+        codec.layout != Layout::Opaque && codec.modes.len() > 1
+    }
+
+    /// What rates a stream whose packets showed `mode`, with or without packet loss concealment; `None`: no MOS.
+    pub fn profile(self, mode: Option<u8>, plc: bool) -> Option<Profile> {
+        let codec = self.codec();
+        let index = match mode {
+            Some(mode) => mode,
+            None if codec.needs_mode() => return None,
+            None => codec.default_mode,
+        };
+        codec.modes.get(usize::from(index))?.profile(plc)
     }
 
     /// The position in the list, below [`Self::COUNT`].
@@ -96,12 +156,26 @@ impl CodecId {
 }
 
 impl Codec {
+    /// Whether a stream has no rating before a packet has shown its mode: the modes are up to a MOS apart, and encryption
+    /// or a missing `a=fmtp` can hide them. G.723.1's two are close, and its name alone means 6.3 kbit/s.
+    pub fn needs_mode(&self) -> bool {
+        matches!(self.layout, Layout::Amr | Layout::AmrWb | Layout::Evs | Layout::Ilbc)
+    }
+
+    /// The mode that the bare name means to the calculator.
+    pub fn default_mode(&self) -> Option<&'static Mode> {
+        self.modes.get(usize::from(self.default_mode))
+    }
+}
+
+impl Mode {
     /// Ie and Bpl, with or without packet loss concealment. Where concealment is part of the decoder both are the same.
-    pub fn impairment(&self, plc: bool) -> Option<&Impairment> {
-        match (plc, &self.without_plc) {
-            (false, Some(bare)) => Some(bare),
-            _ => self.impairment.as_ref(),
-        }
+    pub fn profile(&self, plc: bool) -> Option<Profile> {
+        let impairment = match (plc, self.without_plc) {
+            (false, Some(bare)) => bare,
+            _ => self.impairment?,
+        };
+        Some(Profile { name: self.name, model: self.model, impairment, source: self.source })
     }
 }
 
@@ -113,9 +187,19 @@ pub fn lookup(encoding: &str) -> Option<&'static Codec> {
     }
 }
 
-/// The codecs that have a model, in the order of the table.
-pub fn with_model() -> impl Iterator<Item = &'static Codec> {
-    TABLE.iter().filter(|c| c.impairment.is_some())
+/// The mode that a name on the command line means: a mode's own name, or a codec's default mode. In any case.
+/// `Err` for a codec of which nothing is published.
+pub fn find_mode(name: &str) -> Option<Result<&'static Mode, &'static Codec>> {
+    let of_mode = modes().map(|(_, mode)| mode).find(|mode| mode.name.eq_ignore_ascii_case(name));
+    match of_mode {
+        Some(mode) => Some(Ok(mode)),
+        None => lookup(name).map(|codec| codec.default_mode().ok_or(codec)),
+    }
+}
+
+/// Every mode with its codec, in the order of the table.
+pub fn modes() -> impl Iterator<Item = (&'static Codec, &'static Mode)> {
+    TABLE.iter().flat_map(|codec| codec.modes.iter().map(move |mode| (codec, mode)))
 }
 
 /// Encoding name in lower case and clock rate (Hz) of a static payload type: RFC 3551 section 6, tables 4 and 5.
@@ -148,135 +232,3 @@ pub fn static_payload(pt: u8) -> Option<(&'static str, u32)> {
         _ => return None,
     })
 }
-
-const G711: Option<Impairment> = Some(Impairment { ie: 0.0, bpl: 25.1 });
-const G711_BARE: Option<Impairment> = Some(Impairment { ie: 0.0, bpl: 4.3 });
-const G711_SOURCE: &str = "ITU-T G.113 App. I: Ie 0; Bpl 25.1 with G.711 App. I concealment, 4.3 without";
-const G729: Option<Impairment> = Some(Impairment { ie: 10.0, bpl: 19.0 });
-const G729_SOURCE: &str = "ITU-T G.113 App. I: Ie 10 (G.729, no VAD), Bpl 19.0 (G.729A + VAD)";
-
-/// A row without a model.
-const fn known(name: &'static str, aliases: &'static [&'static str], clock: u32, media: MediaKind) -> Codec {
-    let clock_rate_hz = if clock == FROM_SDP { None } else { Some(clock) };
-    Codec { name, aliases, clock_rate_hz, media, frame_seconds: None, impairment: None, without_plc: None, source: "" }
-}
-
-/// The encoding has no fixed clock: only `a=rtpmap` tells.
-const FROM_SDP: u32 = 0;
-
-use MediaKind::{Audio, ComfortNoise, Event, Other, Video};
-
-/// Rows 0 and 1 are [`CodecId::UNKNOWN`] and [`CodecId::OTHER`]; frame times from RFC 3551 section 4.5 unless said.
-static TABLE: [Codec; 73] = [
-    known("unknown", &[], FROM_SDP, Other),
-    known("other", &[], FROM_SDP, Other),
-    Codec { impairment: G711, without_plc: G711_BARE, source: G711_SOURCE, ..known("pcmu", &["G711U"], 8_000, Audio) },
-    Codec { impairment: G711, without_plc: G711_BARE, source: G711_SOURCE, ..known("pcma", &["G711A"], 8_000, Audio) },
-    Codec {
-        frame_seconds: Some(0.010),
-        impairment: G729,
-        source: G729_SOURCE,
-        ..known("g729", &["G.729"], 8_000, Audio)
-    },
-    Codec {
-        // Annex A is the same bit stream with a cheaper search; G.113 has no value of its own for it without VAD.
-        frame_seconds: Some(0.010),
-        impairment: G729,
-        source: G729_SOURCE,
-        ..known("g729a", &["G.729A"], 8_000, Audio)
-    },
-    Codec {
-        frame_seconds: Some(0.010),
-        impairment: Some(Impairment { ie: 11.0, bpl: 19.0 }),
-        source: "ITU-T G.113 App. I: G.729A + VAD, Ie 11, Bpl 19.0",
-        ..known("g729ab", &["G.729AB", "G729B", "G.729B"], 8_000, Audio)
-    },
-    Codec {
-        frame_seconds: Some(0.030),
-        impairment: Some(Impairment { ie: 15.0, bpl: 16.1 }),
-        source: "ITU-T G.113 App. I: G.723.1 + VAD at 6.3 kbit/s, Ie 15, Bpl 16.1",
-        ..known("g723", &["G7231", "G.723", "G.723.1", "G723-63"], 8_000, Audio)
-    },
-    Codec {
-        frame_seconds: Some(0.030),
-        impairment: Some(Impairment { ie: 19.0, bpl: 16.1 }),
-        source: "ITU-T G.113 App. I: G.723.1 at 5.3 kbit/s, Ie 19; Bpl 16.1 is that of 6.3 kbit/s, whose concealment it shares",
-        ..known("g723-53", &[], 8_000, Audio)
-    },
-    Codec {
-        frame_seconds: Some(0.020),
-        impairment: Some(Impairment { ie: 20.0, bpl: 10.0 }),
-        source: "ITU-T G.113 App. I: GSM 06.10 full rate, Ie 20; Bpl 10.0 is that of GSM-EFR",
-        ..known("gsm", &["GSM-FR"], 8_000, Audio)
-    },
-    Codec {
-        frame_seconds: Some(0.020),
-        impairment: Some(Impairment { ie: 5.0, bpl: 10.0 }),
-        source: "ITU-T G.113 App. I: GSM 06.60 enhanced full rate, Ie 5, Bpl 10.0",
-        ..known("gsm-efr", &[], 8_000, Audio)
-    },
-    known("gsm-hr", &["GSM-HR-08"], 8_000, Audio), // RFC 5993
-    known("g722", &[], 8_000, Audio),              // sampled at 16 kHz, RTP clock 8 kHz: RFC 3551 4.5.2
-    known("g7221", &["G722.1"], FROM_SDP, Audio),  // RFC 5577: 16 or 32 kHz
-    known("g719", &[], 48_000, Audio),             // RFC 5404
-    known("g726-16", &["AAL2-G726-16"], 8_000, Audio),
-    known("g726-24", &["AAL2-G726-24"], 8_000, Audio),
-    known("g726-32", &["AAL2-G726-32", "G721"], 8_000, Audio),
-    known("g726-40", &["AAL2-G726-40"], 8_000, Audio),
-    known("g728", &[], 8_000, Audio),
-    known("g7291", &["G729.1"], 16_000, Audio), // RFC 4749
-    known("g729d", &[], 8_000, Audio),
-    known("g729e", &[], 8_000, Audio),
-    known("opus", &[], 48_000, Audio), // RFC 7587: always 48 kHz
-    Codec { frame_seconds: Some(0.020), ..known("amr", &["AMR-NB"], 8_000, Audio) }, // RFC 4867
-    Codec { frame_seconds: Some(0.020), ..known("amr-wb", &[], 16_000, Audio) }, // RFC 4867
-    known("amr-wb+", &[], 72_000, Audio), // RFC 4352
-    Codec { frame_seconds: Some(0.020), ..known("evs", &[], 16_000, Audio) }, // 3GPP TS 26.445 A.3
-    known("ilbc", &[], 8_000, Audio),  // RFC 3952: frames of 20 or 30 ms
-    known("speex", &[], FROM_SDP, Audio), // RFC 5574: 8, 16 or 32 kHz
-    known("isac", &[], FROM_SDP, Audio),
-    known("silk", &[], FROM_SDP, Audio),
-    known("bv16", &[], 8_000, Audio),  // RFC 4298
-    known("bv32", &[], 16_000, Audio), // RFC 4298
-    known("evrc", &["EVRC0", "EVRC1", "EVRCB", "EVRCB0", "EVRCB1"], 8_000, Audio), // RFC 3558, RFC 4788
-    known("vmr-wb", &[], 16_000, Audio), // RFC 4348
-    known("qcelp", &[], 8_000, Audio),
-    known("lpc", &[], 8_000, Audio),
-    known("dvi4", &[], FROM_SDP, Audio), // 8, 11.025, 16 or 22.05 kHz
-    known("l8", &[], FROM_SDP, Audio),
-    known("l16", &[], FROM_SDP, Audio),
-    known("l24", &[], FROM_SDP, Audio),                 // RFC 3190
-    known("mpa", &["MPA-ROBUST"], 90_000, Audio),       // RFC 2250, RFC 5219
-    known("mp4a-latm", &[], FROM_SDP, Audio),           // RFC 6416
-    known("mpeg4-generic", &[], FROM_SDP, Audio),       // RFC 3640
-    known("ac3", &["EAC3"], FROM_SDP, Audio),           // RFC 4184, RFC 4598
-    known("clearmode", &[], 8_000, Other),              // RFC 4040
-    known("telephone-event", &[], FROM_SDP, Event),     // RFC 4733: the clock of the audio beside it
-    known("tone", &[], FROM_SDP, Event),                // RFC 4733 section 3
-    known("cn", &[], FROM_SDP, ComfortNoise),           // RFC 3389: the clock of the audio beside it
-    known("red", &[], FROM_SDP, Other),                 // RFC 2198
-    known("rtx", &[], FROM_SDP, Other),                 // RFC 4588
-    known("ulpfec", &[], FROM_SDP, Other),              // RFC 5109
-    known("flexfec", &["FLEXFEC-03"], FROM_SDP, Other), // RFC 8627
-    known("t38", &[], FROM_SDP, Other),                 // RFC 4612
-    known("h261", &[], 90_000, Video),
-    known("h263", &[], 90_000, Video),
-    known("h263-1998", &["H263-2000"], 90_000, Video), // RFC 4629
-    known("h264", &["H264-SVC"], 90_000, Video),       // RFC 6184, RFC 6190
-    known("h265", &[], 90_000, Video),                 // RFC 7798
-    known("h266", &[], 90_000, Video),                 // RFC 9328
-    known("vp8", &[], 90_000, Video),                  // RFC 7741
-    known("vp9", &[], 90_000, Video),                  // RFC 9628
-    known("av1", &["AV1X"], 90_000, Video),            // AOM "RTP Payload Format For AV1"
-    known("mp4v-es", &[], 90_000, Video),              // RFC 6416
-    known("mpv", &[], 90_000, Video),
-    known("mp2t", &[], 90_000, Video),
-    known("mp1s", &[], 90_000, Video),
-    known("mp2p", &[], 90_000, Video),
-    known("jpeg", &[], 90_000, Video),
-    known("jpeg2000", &[], 90_000, Video), // RFC 5371
-    known("celb", &[], 90_000, Video),
-    known("nv", &[], 90_000, Video),
-];
-
-const _: () = assert!(CodecId::COUNT <= u8::MAX as usize + 1);

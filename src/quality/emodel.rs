@@ -1,102 +1,14 @@
-//! ITU-T G.107 (06/2015), the E-model, written from its formulas.
+//! ITU-T G.107 (06/2015), the narrowband E-model, written from its formulas.
 //!
-//! R = Ro - Is - Id - Ie,eff + A (equation 7-1), and Annex B turns R into MOS. Every input that a passive monitor
-//! cannot know keeps the default of Table 2.
+//! R = Ro - Is - Id - Ie,eff + A (equation 7-1). Every input that a passive monitor cannot know keeps the default of
+//! Table 2. Terms that the wideband and fullband models share are functions here.
 
-use std::fmt;
+use super::rating::{Model, Parts, Rating};
 
-/// The range of R that Annex B gives a meaning to.
-const R_MAX: f64 = 100.0;
-/// MOS at and above R = 100 (equation B-4).
-const MOS_MAX: f64 = 4.5;
-/// MOS at and below R = 0 (equation B-4); its polynomial dips below this for small R, and no MOS does.
-const MOS_MIN: f64 = 1.0;
-/// Delays beyond this are taken as this: Table 2 ends at 0.5 s, and at 60 s every rating has long been 0.
-const MAX_DELAY_MS: f64 = 60_000.0;
-/// Burst ratios beyond this are taken as this: Table 2 ends at 8.
-pub const MAX_BURST_RATIO: f64 = 1000.0;
-/// The scale that Ie,eff lives on (equation 7-29): a codec's Ie can only fill it up.
-const IE_SCALE: f64 = 95.0;
+/// The scale that Ie,eff lives on (equation 7-29).
+pub(super) const IE_SCALE: f64 = 95.0;
 /// Talker echo of a shorter delay is sidetone, and impairs nothing (7.4: "for values of T < 1 ms").
 const ECHO_MIN_MS: f64 = 1.0;
-
-/// A codec's two constants (ITU-T G.113 Appendix I).
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Impairment {
-    /// Ie: what the codec costs without any loss, 0 to 95.
-    pub ie: f64,
-    /// Bpl: how well it hides a lost packet; higher is better.
-    pub bpl: f64,
-}
-
-/// What the network did to the stream.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Conditions {
-    /// Packets that the listener did not get, 0 to 1.
-    pub loss_ratio: f64,
-    /// BurstR: mean length of the loss bursts over that of random loss. 1 is random, more is bursty. Below 1 (loss more
-    /// even than random) counts as 1: Table 2 gives the range 1 to 8 and 7.5 defines BurstR for random and bursty loss only.
-    pub burst_ratio: f64,
-    /// One-way delay from mouth to ear, seconds.
-    pub delay_seconds: f64,
-    /// True: T = Ta = delay and Tr = 2 delay, with talker and listener echo at the default TELR and WEPL.
-    /// False: only Ta = delay, as if all echo were cancelled.
-    pub echo: bool,
-}
-
-impl Conditions {
-    /// No loss, no delay.
-    pub const PERFECT: Conditions = Conditions { loss_ratio: 0.0, burst_ratio: 1.0, delay_seconds: 0.0, echo: false };
-}
-
-/// R, MOS, and what each part of equation 7-1 took.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Rating {
-    /// Transmission rating factor R, 0 to 100.
-    pub r_factor: f64,
-    /// Mean opinion score, 1 to 4.5 (Annex B).
-    pub mos: f64,
-    /// Ro: basic signal-to-noise ratio (7.2).
-    pub ro: f64,
-    /// Is: what comes with the voice itself, loudness, sidetone, quantizing (7.3).
-    pub is: f64,
-    /// Id = Idte + Idle + Idd: what delay does (7.4).
-    pub id: f64,
-    /// Idte: talker echo.
-    pub idte: f64,
-    /// Idle: listener echo.
-    pub idle: f64,
-    /// Idd: too long an absolute delay, even without echo.
-    pub idd: f64,
-    /// Ie,eff: codec and packet loss (7.5).
-    pub ie_eff: f64,
-    /// A: advantage of access (7.6), 0 by default.
-    pub advantage: f64,
-}
-
-impl Rating {
-    /// The class that users of such a connection fall into.
-    pub fn satisfaction(&self) -> Satisfaction {
-        Satisfaction::from_r(self.r_factor)
-    }
-}
-
-/// Rates a stream of `codec` under `conditions`, everything else at the defaults of Table 2.
-pub fn rate(codec: &Impairment, conditions: &Conditions) -> Rating {
-    let delay_ms = within(conditions.delay_seconds * 1000.0, 0.0, MAX_DELAY_MS);
-    let echo_ms = if conditions.echo { delay_ms } else { 0.0 };
-    Parameters {
-        ie: within(codec.ie, 0.0, IE_SCALE),
-        bpl: codec.bpl.max(0.0),
-        ppl: 100.0 * within(conditions.loss_ratio, 0.0, 1.0),
-        burst_r: within(conditions.burst_ratio, 1.0, MAX_BURST_RATIO),
-        t: echo_ms,
-        tr: 2.0 * echo_ms,
-        ta: delay_ms,
-        ..Parameters::DEFAULT
-    }
-    .rating()
-}
 
 /// Every input of the E-model by its symbol in Table 2. Values outside that table's ranges have no defined meaning.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -182,12 +94,16 @@ impl Parameters {
         let no = self.no();
         let ro = 15.0 - 1.5 * (self.slr + no); // 7-2
         let ist = self.ist();
-        let is = self.iolr(no) + ist + self.iq(ro); // 7-8
-        let (idte, idle, idd) = (self.idte(no, ist), self.idle(ro), self.idd());
-        let id = idte + idle + idd; // 7-18
-        let ie_eff = self.ie_eff();
-        let r_factor = (ro - is - id - ie_eff + self.a).clamp(0.0, R_MAX);
-        Rating { r_factor, mos: mos_from_r(r_factor), ro, is, id, idte, idle, idd, ie_eff, advantage: self.a }
+        let parts = Parts {
+            ro,
+            is: self.iolr(no) + ist + self.iq(ro), // 7-8
+            idte: self.idte(no, ist),
+            idle: listener_echo(ro, self.wepl, self.tr),
+            idd: absolute_delay(self.ta, self.mt, self.st),
+            ie_eff: effective_impairment(self.ie, self.bpl, self.ppl, self.burst_r, IE_SCALE),
+            advantage: self.a,
+        };
+        Rating::new(Model::Narrowband, parts)
     }
 
     /// Overall loudness rating between the two ends, dB.
@@ -233,106 +149,54 @@ impl Parameters {
         if self.t < ECHO_MIN_MS {
             return 0.0;
         }
-        let t = self.t;
         let masked = if self.stmr < 9.0 { ist / 2.0 } else { 0.0 }; // 7-23
-        let terv =
-            self.telr - 40.0 * ((1.0 + t / 10.0) / (1.0 + t / 150.0)).log10() + 6.0 * (-0.3 * t * t).exp() + masked; // 7-22
+        let terv = self.telr + echo_loss_by_delay(self.t) + masked; // 7-22
         let roe = -1.5 * (no - self.rlr); // 7-20
         let re = 80.0 + 2.5 * (terv - 14.0); // 7-21
-        let half = (roe - re) / 2.0;
-        let idte = (half + (half * half + 100.0).sqrt() - 1.0) * (1.0 - (-t).exp()); // 7-19
+        let idte = talker_echo(roe, re, self.t); // 7-19
         if self.stmr > 20.0 { idte.hypot(ist) } else { idte } // 7-24
-    }
-
-    /// Idle: listener echo (7-25, 7-26).
-    fn idle(&self, ro: f64) -> f64 {
-        let rle = 10.5 * (self.wepl + 7.0) * (self.tr + 1.0).powf(-0.25);
-        let half = (ro - rle) / 2.0;
-        half + (half * half + 169.0).sqrt()
-    }
-
-    /// Idd: absolute delay (7-27, 7-28).
-    fn idd(&self) -> f64 {
-        if self.ta <= self.mt {
-            return 0.0;
-        }
-        let x = (self.ta / self.mt).log2();
-        let exponent = 6.0 * self.st;
-        let bend = |v: f64| (1.0 + v.powf(exponent)).powf(1.0 / exponent);
-        25.0 * (bend(x) - 3.0 * bend(x / 3.0) + 2.0)
-    }
-
-    /// Ie,eff: the codec, and what packet loss adds to it (7-29). Ppl is in per cent.
-    fn ie_eff(&self) -> f64 {
-        if self.ppl <= 0.0 {
-            return self.ie;
-        }
-        self.ie + (IE_SCALE - self.ie) * self.ppl / (self.ppl / self.burst_r + self.bpl)
     }
 }
 
-/// `value` held in a range; what is not a number counts as the worst, so that it never makes a rating good.
-fn within(value: f64, best: f64, worst: f64) -> f64 {
-    if value.is_nan() { worst } else { value.clamp(best, worst) }
+/// Idle: listener echo (7-25, 7-26).
+pub(super) fn listener_echo(ro: f64, wepl: f64, tr: f64) -> f64 {
+    let rle = 10.5 * (wepl + 7.0) * (tr + 1.0).powf(-0.25);
+    let half = (ro - rle) / 2.0;
+    half + (half * half + 169.0).sqrt()
+}
+
+/// Idd: absolute delay (7-27, 7-28).
+pub(super) fn absolute_delay(ta: f64, mt: f64, st: f64) -> f64 {
+    if ta <= mt {
+        return 0.0;
+    }
+    let x = (ta / mt).log2();
+    let exponent = 6.0 * st;
+    let bend = |v: f64| (1.0 + v.powf(exponent)).powf(1.0 / exponent);
+    25.0 * (bend(x) - 3.0 * bend(x / 3.0) + 2.0)
+}
+
+/// Ie,eff: the codec, and what packet loss adds to it (7-29). Ppl is in per cent.
+pub(super) fn effective_impairment(ie: f64, bpl: f64, ppl: f64, burst_r: f64, scale: f64) -> f64 {
+    if ppl <= 0.0 {
+        return ie;
+    }
+    ie + (scale - ie) * ppl / (ppl / burst_r + bpl)
+}
+
+/// The common form of talker echo (7-19): what is left of `roe` against the echo's own rating `re`. Where the echo is far
+/// below hearing the formula turns slightly negative (-0.11 at 1 to 4 ms); an impairment never adds quality, so it ends at 0.
+pub(super) fn talker_echo(roe: f64, re: f64, t: f64) -> f64 {
+    let half = (roe - re) / 2.0;
+    ((half + (half * half + 100.0).sqrt() - 1.0) * (1.0 - (-t).exp())).max(0.0)
+}
+
+/// How much of the talker's echo loss delay takes away (the delay terms of 7-22).
+pub(super) fn echo_loss_by_delay(t: f64) -> f64 {
+    -40.0 * ((1.0 + t / 10.0) / (1.0 + t / 150.0)).log10() + 6.0 * (-0.3 * t * t).exp()
 }
 
 /// Ten to the power of `x`.
 fn power(x: f64) -> f64 {
     10f64.powf(x)
-}
-
-/// MOS of a rating factor (Annex B, equation B-4).
-pub fn mos_from_r(r: f64) -> f64 {
-    let r = r.clamp(0.0, R_MAX);
-    let mos = 1.0 + 0.035 * r + r * (r - 60.0) * (100.0 - r) * 7e-6;
-    mos.clamp(MOS_MIN, MOS_MAX)
-}
-
-/// What users think of a connection (Annex B, Table B.1; below 50: G.109, "not recommended").
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Satisfaction {
-    /// R of 90 and more.
-    VerySatisfied,
-    /// R of 80 to 90.
-    Satisfied,
-    /// R of 70 to 80.
-    SomeUsersDissatisfied,
-    /// R of 60 to 70.
-    ManyUsersDissatisfied,
-    /// R of 50 to 60.
-    NearlyAllUsersDissatisfied,
-    /// R below 50.
-    NotRecommended,
-}
-
-impl Satisfaction {
-    /// The class of a rating factor; Table B.1 gives the lower limits.
-    pub fn from_r(r: f64) -> Self {
-        match r {
-            r if r >= 90.0 => Self::VerySatisfied,
-            r if r >= 80.0 => Self::Satisfied,
-            r if r >= 70.0 => Self::SomeUsersDissatisfied,
-            r if r >= 60.0 => Self::ManyUsersDissatisfied,
-            r if r >= 50.0 => Self::NearlyAllUsersDissatisfied,
-            _ => Self::NotRecommended,
-        }
-    }
-
-    /// Table B.1's wording.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::VerySatisfied => "Very satisfied",
-            Self::Satisfied => "Satisfied",
-            Self::SomeUsersDissatisfied => "Some users dissatisfied",
-            Self::ManyUsersDissatisfied => "Many users dissatisfied",
-            Self::NearlyAllUsersDissatisfied => "Nearly all users dissatisfied",
-            Self::NotRecommended => "Not recommended",
-        }
-    }
-}
-
-impl fmt::Display for Satisfaction {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
 }
