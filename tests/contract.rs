@@ -254,6 +254,21 @@ fn the_list_of_metrics_is_the_catalogue() {
 }
 
 #[test]
+fn the_list_of_codecs_is_the_table() {
+    let file = root().join("docs/codecs.md");
+    let shipped = fs::read_to_string(&file).expect("docs/codecs.md");
+    let table = sidetone(&["mos", "--list"]);
+    let (introduction, rest) = shipped.split_once("| name |").unwrap_or((&shipped, ""));
+    if format!("| name |{rest}") == table {
+        return;
+    }
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        return fs::write(&file, introduction.to_owned() + &table).expect("docs/codecs.md is written");
+    }
+    panic!("docs/codecs.md is not what `sidetone mos --list` says; UPDATE_DOCS=1 writes it anew");
+}
+
+#[test]
 fn documents_name_no_metric_that_is_not_there() {
     let catalogue = Catalogue::read();
     let settings = fs::read_to_string(root().join("config/sidetone.toml")).expect("the shipped configuration");
