@@ -41,8 +41,6 @@ pub struct Call {
     pub direction: Option<Direction>,
     pub sides: Sides,
     pub problems: Problems,
-    /// T.38 was agreed on: sound may stop for it.
-    pub fax: bool,
 }
 
 /// Announcements of all calls; its size follows the number of calls, which is capped on the signalling side.
@@ -112,7 +110,6 @@ impl Bindings {
     /// Notes that T.38 comes to an endpoint of a call.
     pub fn announce_fax(&mut self, call: u64, party: Party, at: Endpoint) {
         self.announce(call, party, at, &[]);
-        self.entry(call).fax = true;
         if let Some(there) = self.endpoints.get_mut(&at) {
             there.fax = true;
         }

@@ -5,6 +5,7 @@ mod candidates;
 mod delay;
 mod numbers;
 mod pattern;
+mod payload;
 mod pipeline;
 mod playout;
 mod problems;
@@ -21,19 +22,16 @@ mod table;
 
 use std::sync::Arc;
 
-use crate::quality::codec::{CodecId, MediaKind};
-use crate::quality::mode;
 use crate::site::Site;
 use crate::time::Timestamp;
 use crate::wire::Datagram;
 use crate::wire::multiplex::Protocol;
 use crate::wire::rtp::Packet;
-use crate::wire::sdp::Format;
 
 use binding::Bindings;
 use candidates::Candidates;
 use delay::Delay;
-use numbers::CellKey;
+
 use pipeline::{Pipeline, Waiting};
 use playout::Role;
 use relay::Relays;
@@ -181,53 +179,6 @@ impl Media {
         }
     }
 
-    /// What the payload of a stream's own packet tells.
-    #[cold]
-    fn told(&mut self, at: u32, packet: &Packet) {
-        let Some(stream) = self.streams.get(at) else { return };
-        match stream.tells {
-            Tells::Nothing => {}
-            Tells::Events => self.event(at, packet),
-            Tells::Modes { octet_aligned } => {
-                let (head, length) = packet.head_bytes();
-                let codec = stream.codec;
-                let mode = mode::carried(
-                    codec,
-                    octet_aligned,
-                    head.get(..length).unwrap_or(&[]),
-                    packet.payload_length as usize,
-                );
-                // Silence has no mode of its own: the speech before it goes on after it.
-                if let Some(stream) = self.streams.get_mut(at).filter(|_| mode.is_some()) {
-                    stream.mode = mode;
-                }
-            }
-        }
-    }
-
-    /// A packet of another payload type than the stream's: one that stands beside the media, or a change of the media.
-    #[cold]
-    fn is_aside(&mut self, at: u32, packet: &Packet) -> bool {
-        let Some(stream) = self.streams.get(at) else { return false };
-        let aside =
-            packet.payload_type == stream.side_payload_type || self.payload_type_changed(at, packet.payload_type);
-        if aside && self.streams.get(at).is_some_and(|stream| stream.side_is_event) {
-            self.event(at, packet);
-        }
-        aside
-    }
-
-    /// Counts a telephone event by one of its packets.
-    fn event(&mut self, at: u32, packet: &Packet) {
-        let Some(stream) = self.streams.get_mut(at) else { return };
-        let (head, length) = packet.head_bytes();
-        let code = head.first().copied().filter(|_| length > 0 && !stream.is_encrypted);
-        if stream.event(packet.timestamp, code) {
-            let direction = self.site.direction(stream.key.source_ip, stream.key.destination_ip);
-            self.numbers.sundry.count_dtmf(direction);
-        }
-    }
-
     /// A datagram on a media port that is neither RTP nor RTCP.
     pub fn multiplexed(&mut self, datagram: &Datagram<'_>, protocol: Option<Protocol>) {
         let fax = || self.bindings.receives_fax(datagram.destination).then_some(Protocol::T38);
@@ -270,70 +221,14 @@ impl Media {
         cell.payload_bytes += u64::from(first.payload_length);
         cell.encrypted += u64::from(stream.is_encrypted);
         let (now, first) = (*now, *first);
-        if stream.tells != Tells::Nothing {
+        self.may_be_events(at, packets.iter().map(|(_, packet)| *packet));
+        if self.streams.get(at).is_some_and(|stream| stream.tells != Tells::Nothing) {
             self.told(at, &first);
         }
         self.relay(now, at, &first, Arrival::InOrder, false);
         for (now, packet) in rest {
             self.packet(*now, at, packet);
         }
-    }
-
-    /// What a payload type means in a stream: by the receiver's SDP, by the sender's, by RFC 3551.
-    fn format(&self, key: &Key, payload_type: u8) -> Format {
-        let told = [key.destination(), key.source()].into_iter().find_map(|at| {
-            let formats = &self.bindings.endpoint(at)?.formats;
-            formats.iter().find(|f| f.payload_type == payload_type && f.clock_rate != 0)
-        });
-        told.copied().unwrap_or_else(|| Format::of_static(payload_type))
-    }
-
-    #[cold]
-    fn payload_type_changed(&mut self, at: u32, payload_type: u8) -> bool {
-        let Some(stream) = self.streams.get(at) else { return false };
-        let codec = self.format(&stream.key, payload_type).codec;
-        let known = stream.codec != CodecId::UNKNOWN && !is_aside(stream.codec);
-        let aside = known && (is_aside(codec) || codec == CodecId::UNKNOWN);
-        let Some(stream) = self.streams.get_mut(at) else { return false };
-        if aside {
-            // Events and comfort noise come and go between the media packets; the stream stays what it is.
-            stream.side_payload_type = payload_type;
-            stream.side_is_event = codec.media() == MediaKind::Event;
-            return true;
-        }
-        stream.payload_type = payload_type;
-        self.identify(at, payload_type);
-        false
-    }
-
-    /// Sets codec, clock and the labels that follow from them.
-    fn identify(&mut self, at: u32, payload_type: u8) {
-        let Some(stream) = self.streams.get(at) else { return };
-        let Format { codec, clock_rate, encrypted, octet_aligned, .. } = self.format(&stream.key, payload_type);
-        let (direction, peer) = self.site.place(stream.key.source_ip, stream.key.destination_ip);
-        let cell = self.numbers.cell(CellKey { codec, direction, peer });
-        let Some(stream) = self.streams.get_mut(at) else { return };
-        if stream.is_counted {
-            let old = &mut self.numbers.cells[stream.cell as usize];
-            old.active = old.active.saturating_sub(1);
-        }
-        stream.is_counted = true;
-        stream.mode = stream.mode.filter(|_| stream.codec == codec);
-        stream.codec = codec;
-        stream.cell = cell;
-        stream.set_clock(clock_rate);
-        stream.is_encrypted = encrypted;
-        stream.tells = match codec.media() {
-            MediaKind::Event => Tells::Events,
-            _ if codec.has_modes() && !encrypted => Tells::Modes { octet_aligned },
-            _ => Tells::Nothing,
-        };
-        let played = clock_rate != 0 && (codec.media() == MediaKind::Audio || codec == CodecId::OTHER);
-        if played && !stream.is_played {
-            stream.playout.begin(stream.last_arrival.nanos());
-        }
-        stream.is_played = played;
-        self.numbers.cells[cell as usize].active += 1;
     }
 
     /// Closes what time has closed: intervals, idle streams, calls that ended. Called about once a second.
@@ -424,11 +319,6 @@ impl Media {
             ("sender_reports", self.sender_reports.evicted()),
         ]
     }
-}
-
-/// Telephone events and comfort noise: packets between those of the media itself.
-fn is_aside(codec: CodecId) -> bool {
-    matches!(codec.media(), MediaKind::Event | MediaKind::ComfortNoise)
 }
 
 /// MOS over a stream's life, up to its last packet.

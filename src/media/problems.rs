@@ -67,6 +67,8 @@ pub struct Side {
     sends: bool,
     receives: bool,
     without_keys: bool,
+    /// Its last description was of T.38.
+    fax: bool,
     /// Since when the other party should be heard here.
     since: Option<Timestamp>,
     /// First and last packet to this party, of streams that are over.
@@ -104,6 +106,7 @@ impl Sides {
         let reachable = media.receives_at.is_some_and(|at| !at.ip.is_unspecified()) || !media.candidates.is_empty();
         let side = self.of(party);
         side.described = true;
+        side.fax &= media.receives_at.is_none();
         side.sends = media.sends && media.receives_at.is_some();
         side.receives = media.receives && reachable;
         side.without_keys = media.secure && !media.keyed && media.receives_at.is_some();
@@ -112,6 +115,16 @@ impl Sides {
                 self.of(party).since = Some(now);
             }
         }
+    }
+
+    /// A party described where it receives T.38.
+    pub fn describe_fax(&mut self, party: Party) {
+        self.of(party).fax = true;
+    }
+
+    /// Both parties agreed on T.38: sound may stop for it.
+    fn is_fax(&self) -> bool {
+        self.0.iter().all(|side| side.fax)
     }
 
     fn without_keys(&self) -> bool {
@@ -138,8 +151,8 @@ impl Media {
 
     /// Looks at the media of one call; `over`: for the last time.
     pub(super) fn judge(&mut self, now: Timestamp, call: u64, over: bool) {
-        let Some(known) = self.bindings.call(call).filter(|known| known.ended.is_none() && !known.fax) else { return };
-        let Some(answered) = known.answered.filter(|_| self.is_visible(known)) else { return };
+        let Some(known) = self.bindings.call(call).filter(|known| known.ended.is_none()) else { return };
+        let Some(answered) = known.answered.filter(|_| self.is_visible(known) && !known.sides.is_fax()) else { return };
         let patience = if over { self.settings.late_media_nanos } else { self.settings.media_timeout_nanos };
         let heard = Party::BOTH.map(|party| self.heard(known, party));
         let mut missing = 0;

@@ -28,8 +28,10 @@ impl Media {
         }
         let known = self.bindings.entry(call);
         known.direction = Some(direction);
-        if media.media_type == MediaType::Audio {
-            known.sides.describe(now, party, media);
+        match media.media_type {
+            MediaType::Audio => known.sides.describe(now, party, media),
+            MediaType::Fax if at.is_some() => known.sides.describe_fax(party),
+            MediaType::Fax | MediaType::Video | MediaType::Other => {}
         }
     }
 
