@@ -10,7 +10,7 @@ use ipnet::IpNet;
 
 use crate::call::{self, Call, Effect, Signalling, Transport};
 use crate::config::{self, Config, PortRange};
-use crate::media::{self, Media, Problems, RoundTrip, StreamReport};
+use crate::media::{self, EndpointReports, Media, Problems, StreamReport};
 use crate::numbers::Collection;
 use crate::site::Site;
 use crate::time::Timestamp;
@@ -310,8 +310,8 @@ impl Engine {
             calls,
             last_media: last_packets,
             streams: self.media.take_reports(),
-            round_trips: self.media.take_round_trips(),
             problems: self.media.take_problems().into_iter().collect(),
+            endpoint_reports: self.media.take_endpoint_reports(),
             interfaces: self.interfaces.clone(),
             signalling: self.signalling.numbers.clone(),
             media: self.media.numbers.clone(),
@@ -335,9 +335,9 @@ pub struct Analysis {
     /// When the last media packet of each call came.
     pub last_media: Vec<Option<Timestamp>>,
     pub streams: Vec<StreamReport>,
-    pub round_trips: Vec<RoundTrip>,
     /// What was wrong with the media of calls, by serial.
     pub problems: HashMap<u64, Problems>,
+    pub endpoint_reports: EndpointReports,
     pub interfaces: Vec<InterfaceNumbers>,
     pub signalling: call::Numbers,
     pub media: media::Numbers,

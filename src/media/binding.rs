@@ -119,6 +119,16 @@ impl Bindings {
         self.endpoints.get(&at).is_some_and(|there| there.fax)
     }
 
+    /// SDP of a call says that RTCP for the media endpoint `at` comes to `rtcp` (RFC 3605). Where all guess it nothing is kept,
+    /// and no media endpoint gives way to it.
+    pub fn announce_rtcp(&mut self, call: u64, party: Party, at: Endpoint, rtcp: Endpoint) {
+        let guessed = rtcp.ip == at.ip && (rtcp.port == at.port || Some(rtcp.port) == at.port.checked_add(1));
+        let has_room = |known: &Call| known.endpoints.len() < MAX_ENDPOINTS_A_CALL;
+        if !guessed && self.calls.get(&call).is_some_and(has_room) {
+            self.announce(call, party, rtcp, &[]);
+        }
+    }
+
     /// Forgets a call and the endpoints that are still its own.
     pub fn remove(&mut self, call: u64) -> Option<Call> {
         let removed = self.calls.remove(&call)?;

@@ -101,11 +101,13 @@ impl Candidates {
     }
 }
 
+/// Whether either port is another protocol's: what looks like media there is chance.
+pub fn is_other_protocol(source: u16, destination: u16) -> bool {
+    [source, destination].iter().any(|port| *port < 1024 || NEVER.contains(port))
+}
+
 fn plausible(key: &Key, packet: &Packet) -> bool {
-    key.source_port >= 1024
-        && key.destination_port >= 1024
-        && !NEVER.contains(&key.source_port)
-        && !NEVER.contains(&key.destination_port)
+    !is_other_protocol(key.source_port, key.destination_port)
         && packet.ssrc >= MIN_SSRC
         && packet.payload_length > 0
         // RFC 3551 section 6: 72 to 76 stay free because of RTCP; 35 to 71 and 77 to 95 are unassigned or reserved.

@@ -41,6 +41,6 @@ impl Delay {
 
     /// The delay over a stream's life.
     pub fn of(stream: &Stream, settings: &Settings) -> Delay {
-        Delay::new(None, stream.buffer_seconds(&settings.playout), settings)
+        Delay::new(stream.round_trips.end_to_end(), stream.buffer_seconds(&settings.playout), settings)
     }
 }

@@ -13,6 +13,7 @@ mod relay;
 mod report;
 mod reports;
 mod round_trips;
+mod rtcp_numbers;
 mod sequence;
 mod sessions;
 mod slots;
@@ -47,8 +48,10 @@ pub use playout::{Buffer, Settings as PlayoutSettings};
 pub use problems::{Problem, Problems};
 pub use relay::RelayReport;
 pub use report::StreamReport;
+pub use reports::{EndpointReports, ExtendedReport};
 pub use round_trips::RoundTrip;
-pub use stream::Key;
+pub use rtcp_numbers::FAMILIES as RTCP_FAMILIES;
+pub use stream::{Key, RoundTrips};
 pub use sundry::FAMILIES as SUNDRY_FAMILIES;
 
 /// After a call's end its last packets may still be on the way; a stream that is silent for so long has ended with it.
@@ -88,9 +91,9 @@ pub struct Media {
     pub evicted_streams: u64,
     reports: Vec<StreamReport>,
     sender_reports: Reports,
-    round_trips: Vec<RoundTrip>,
     /// Of calls that are over.
     problems: Vec<(u64, Problems)>,
+    endpoint_reports: EndpointReports,
 }
 
 impl Media {
@@ -100,8 +103,8 @@ impl Media {
             pipeline: Pipeline::default(),
             candidates: Candidates::new(settings.max_candidates),
             sender_reports: Reports::new(settings.max_streams),
-            round_trips: Vec::new(),
             problems: Vec::new(),
+            endpoint_reports: EndpointReports::default(),
             settings,
             site,
             bindings: Bindings::default(),
@@ -337,7 +340,7 @@ fn min_mos(a: Option<f64>, b: Option<f64>) -> Option<f64> {
 
 fn close_interval(stream: &mut Stream, now: Timestamp, settings: &Settings, numbers: &mut Numbers) {
     let Some(interval) = stream.close_interval(now, settings.interval_nanos, &settings.playout) else { return };
-    let delay = Delay::new(None, interval.buffer_seconds, settings);
+    let delay = Delay::new(stream.round_trips.latest(), interval.buffer_seconds, settings);
     let rating = report::rating(stream, settings, interval.missed_ratio, interval.burst_ratio, delay.seconds);
     numbers.observe(stream.cell, &interval, rating.map(|rating| (rating.mos, delay)));
 }

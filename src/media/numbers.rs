@@ -8,6 +8,7 @@ use crate::site::{Direction, PeerId, Site};
 use crate::wire::rtcp::PacketType;
 
 use super::delay::Delay;
+use super::rtcp_numbers::Reported;
 use super::sequence::Settled;
 use super::stream::Interval;
 use super::sundry::{self, Sundry};
@@ -16,11 +17,12 @@ use super::sundry::{self, Sundry};
 pub const GOOD_MOS: f64 = 4.03;
 pub const FAIR_MOS: f64 = 3.60;
 
-const JITTER_BOUNDS: &[f64] = &[0.001, 0.002, 0.005, 0.01, 0.015, 0.02, 0.03, 0.04, 0.05, 0.075, 0.1, 0.2, 0.5];
-const LOSS_BOUNDS: &[f64] = &[0.0, 0.001, 0.0025, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.5];
+pub(super) const JITTER_BOUNDS: &[f64] =
+    &[0.001, 0.002, 0.005, 0.01, 0.015, 0.02, 0.03, 0.04, 0.05, 0.075, 0.1, 0.2, 0.5];
+pub(super) const LOSS_BOUNDS: &[f64] = &[0.0, 0.001, 0.0025, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.5];
 const GAP_BOUNDS: &[f64] = &[0.01, 0.02, 0.03, 0.04, 0.06, 0.08, 0.1, 0.15, 0.2, 0.3, 0.5, 1.0, 2.0, 5.0];
 pub const MOS_BOUNDS: &[f64] = &[1.0, 1.5, 2.0, 2.5, 3.0, 3.1, 3.5, FAIR_MOS, 4.0, GOOD_MOS, 4.3, 4.5];
-const ROUND_TRIP_BOUNDS: &[f64] =
+pub(super) const ROUND_TRIP_BOUNDS: &[f64] =
     &[0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.6, 0.8, 1.0, 2.0];
 const BURST_BOUNDS: &[f64] = &[1.0, 2.0, 3.0, 4.0, 5.0, 7.0, 10.0, 15.0, 25.0, 50.0, 100.0, 250.0];
 
@@ -142,7 +144,7 @@ static ROUND_TRIP: Family = Family::histogram(
     "rtcp_round_trip_seconds",
     "seconds",
     &["direction", "peer"],
-    "Round trip from here to the receiver of a stream and back, from LSR and DLSR (RFC 3550 section 6.4.1); direction is the stream's.",
+    "Round trip from here to the receiver of a stream and back, from LSR and DLSR (RFC 3550 section 6.4.1) or XR DLRR (RFC 3611 section 4.5); direction is the stream's.",
 );
 static REPORTED_LOSS: Family = Family::histogram(
     "rtcp_reported_loss_ratio",
@@ -291,6 +293,8 @@ pub struct Numbers {
     rtcp: HashMap<(u8, Direction), u64>,
     round_trips: HashMap<(Direction, PeerId), Histogram>,
     pub sundry: Sundry,
+    /// What RTCP holds beyond that.
+    pub reported: Reported,
 }
 
 impl Numbers {
@@ -381,5 +385,6 @@ impl Numbers {
             let packet = PacketType::ALL[usize::from(*number)];
             out.add(&RTCP_PACKETS, vec![fixed(packet.name()), fixed(direction.name())], Value::Counter(*count));
         }
+        self.reported.collect(site, out);
     }
 }

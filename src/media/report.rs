@@ -10,7 +10,7 @@ use super::pattern::BurstGap;
 use super::playout::Buffer;
 use super::relay::RelayReport;
 use super::sequence::Runs;
-use super::stream::{Jitter, Key, Stream};
+use super::stream::{Jitter, Key, RoundTrips, Stream};
 
 /// Numbers of a stream from its first to its last packet.
 #[derive(Clone, Debug)]
@@ -53,6 +53,7 @@ pub struct StreamReport {
     pub delay: Delay,
     /// `None` for a codec without a model.
     pub rating: Option<Rating>,
+    pub round_trips: RoundTrips,
 }
 
 /// What both emulated playout buffers made of a stream.
@@ -113,6 +114,7 @@ impl StreamReport {
             missed_burst_ratio: stream.missed_burst_ratio(),
             delay,
             rating: rating(stream, settings, stream.missed_ratio(), stream.missed_burst_ratio(), delay.seconds),
+            round_trips: stream.round_trips,
         }
     }
 }

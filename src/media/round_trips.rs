@@ -1,5 +1,5 @@
-//! Round trips from LSR and DLSR (RFC 3550 section 6.4.1), measured where we stand: from the passing of a sender's report
-//! to the passing of the receiver's answer, less the time that the receiver kept it.
+//! Round trips from LSR and DLSR (RFC 3550 section 6.4.1), and from a receiver's reference time and DLRR (RFC 3611 sections 4.4
+//! and 4.5), measured where we stand: from the passing of a clock to the passing of the answer, less the time that it was kept.
 
 use crate::generations::Generations;
 use crate::time::Timestamp;
@@ -10,7 +10,7 @@ const LIFETIME_NANOS: i64 = 60_000_000_000;
 /// DLSR comes in 1/65536 s: where the receiver is this host, rounding alone may give a little less than nothing.
 const ROUNDING_NANOS: i64 = 1_000_000;
 
-/// A sender's report on its hop.
+/// A sender's report, or a receiver's reference time, on its hop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Report {
     pub ssrc: u32,
@@ -32,7 +32,14 @@ pub struct RoundTrip {
 
 /// When sender reports passed, at most `capacity` of them.
 #[derive(Debug)]
-pub struct Reports(Generations<Report, Timestamp>);
+pub struct Reports(Generations<Report, Sent>);
+
+#[derive(Clone, Copy, Debug)]
+struct Sent {
+    at: Timestamp,
+    /// Who answered last, and how long that answer says the report was kept.
+    answer: Option<(u32, u32)>,
+}
 
 impl Reports {
     pub fn new(capacity: usize) -> Reports {
@@ -50,15 +57,18 @@ impl Reports {
     /// A sender's report passes. The first of two equal reports is the one that the receiver's clock runs from.
     pub fn sent(&mut self, now: Timestamp, report: Report) {
         self.0.turn(now);
-        self.0.insert(report, now);
+        self.0.insert(report, Sent { at: now, answer: None });
     }
 
-    /// A receiver's answer to `report` passes the other way; `dlsr` in 1/65536 s. A receiver that claims to have kept the
-    /// report for longer than it was away tells nothing.
-    pub fn answered(&self, now: Timestamp, report: &Report, dlsr: u32) -> Option<f64> {
-        let sent = self.0.get(report)?;
-        let kept = i64::from(dlsr) * 1_000_000_000 / 65_536;
-        let nanos = now.nanos_since(*sent).saturating_sub(kept);
+    /// A receiver's answer to `report` passes the other way: who answers, and the delay that it says, in 1/65536 s. A receiver
+    /// that claims to have kept the report for longer than it was away tells nothing; nor does a copy of an answer.
+    pub fn answered(&mut self, now: Timestamp, report: &Report, answer: (u32, u32)) -> Option<f64> {
+        let sent = self.0.get_mut(report)?;
+        if sent.answer.replace(answer) == Some(answer) {
+            return None;
+        }
+        let kept = i64::from(answer.1) * 1_000_000_000 / 65_536;
+        let nanos = now.nanos_since(sent.at).saturating_sub(kept);
         (nanos >= -ROUNDING_NANOS).then(|| nanos.max(0) as f64 / 1e9)
     }
 }
@@ -79,17 +89,21 @@ mod tests {
     fn the_time_that_the_receiver_kept_the_report_is_taken_off() {
         let mut reports = Reports::new(16);
         reports.sent(at(10.0), report());
-        let seconds = reports.answered(at(12.54), &report(), (2.5 * 65_536.0) as u32).unwrap();
+        let answer = (9, (2.5 * 65_536.0) as u32);
+        let seconds = reports.answered(at(12.54), &report(), answer).unwrap();
         assert!((seconds - 0.04).abs() < 16e-6, "{seconds}");
-        assert_eq!(reports.answered(at(12.54), &Report { ssrc: 2, ..report() }, 0), None);
+        assert_eq!(reports.answered(at(12.54), &Report { ssrc: 2, ..report() }, (9, 0)), None);
+        // The same answer again is a copy; a later one measures anew.
+        assert_eq!(reports.answered(at(12.60), &report(), answer), None);
+        assert!(reports.answered(at(15.04), &report(), (9, 5 * 65_536)).is_some());
     }
 
     #[test]
     fn a_delay_longer_than_the_time_that_passed_is_nonsense() {
         let mut reports = Reports::new(16);
         reports.sent(at(1.0), report());
-        assert_eq!(reports.answered(at(1.5), &report(), 65_536), None);
+        assert_eq!(reports.answered(at(1.5), &report(), (9, 65_536)), None);
         // -16 units of 1/65536 s: rounding.
-        assert_eq!(reports.answered(at(1.5), &report(), 32_768 + 16), Some(0.0));
+        assert_eq!(reports.answered(at(1.5), &report(), (9, 32_768 + 16)), Some(0.0));
     }
 }

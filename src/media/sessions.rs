@@ -24,6 +24,9 @@ impl Media {
                 for at in at.iter().chain(&media.candidates) {
                     self.announce(call, party, *at, &media.formats);
                 }
+                if let Some(at) = at {
+                    self.announce_rtcp(call, party, at, media.rtcp);
+                }
             }
         }
         let known = self.bindings.entry(call);
@@ -54,6 +57,14 @@ impl Media {
                 Some((_, last)) if self.announced(&key, last.payload_type).is_some() => self.start(key, &packets),
                 _ => {}
             }
+        }
+    }
+
+    /// What the same SDP says of where RTCP for that media is received.
+    fn announce_rtcp(&mut self, call: u64, party: Party, at: Endpoint, rtcp: Option<Endpoint>) {
+        // 0.0.0.0 is "on hold" (RFC 3264 section 8.4).
+        if let Some(rtcp) = rtcp.filter(|rtcp| !rtcp.ip.is_unspecified()) {
+            self.bindings.announce_rtcp(call, party, at, rtcp);
         }
     }
 

@@ -101,6 +101,7 @@ pub struct Stream {
     /// DTMF digits and the timestamp of the last event.
     pub dtmf_events: u32,
     pub last_event: Option<Event>,
+    pub round_trips: RoundTrips,
 }
 
 /// What the payload of a stream's own packets tells.
@@ -121,6 +122,50 @@ pub struct Event {
     pub timestamp: u32,
     /// 0 to 15 are the digits, `*`, `#`, A to D (section 3.2).
     pub code: u8,
+}
+
+/// Round trips from here to either end of a stream and back (RFC 3550 section 6.4.1, RFC 3611 section 4.5).
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct RoundTrips {
+    pub to_source: Side,
+    pub to_destination: Side,
+}
+
+/// Round trips to one end, seconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Side {
+    last: f32,
+    sum: f32,
+    count: u32,
+}
+
+impl Side {
+    pub fn observe(&mut self, seconds: f64) {
+        self.last = seconds as f32;
+        self.sum += self.last;
+        self.count = self.count.saturating_add(1);
+    }
+
+    fn last(&self) -> Option<f64> {
+        (self.count > 0).then(|| f64::from(self.last))
+    }
+
+    /// Mean of all, seconds; `None` where none was measured.
+    pub fn mean(&self) -> Option<f64> {
+        (self.count > 0).then(|| f64::from(self.sum) / f64::from(self.count))
+    }
+}
+
+impl RoundTrips {
+    /// Mean round trip from end to end, seconds; `None` until both sides are known.
+    pub fn end_to_end(&self) -> Option<f64> {
+        Some(self.to_source.mean()? + self.to_destination.mean()?)
+    }
+
+    /// The last round trips of both sides together, seconds.
+    pub fn latest(&self) -> Option<f64> {
+        Some(self.to_source.last()? + self.to_destination.last()?)
+    }
 }
 
 /// Where the counters stood when the running interval began.
@@ -219,6 +264,7 @@ impl Stream {
             toward: None,
             dtmf_events: 0,
             last_event: None,
+            round_trips: RoundTrips::default(),
         }
     }
 

@@ -15,6 +15,7 @@ pub fn catalogue() -> Vec<&'static Family> {
     all.extend(crate::call::FAMILIES);
     all.extend(crate::media::FAMILIES);
     all.extend(crate::media::SUNDRY_FAMILIES);
+    all.extend(crate::media::RTCP_FAMILIES);
     all.extend(crate::app::FAMILIES);
     all.extend(crate::serve::FAMILIES);
     all.extend(facade::FAMILIES);

@@ -1,6 +1,8 @@
 //! What `analyze` found, for programs (JSON), for people (text).
 
 pub mod json;
+mod rtcp;
+mod streams;
 pub mod text;
 
 use std::collections::HashMap;

@@ -1,4 +1,57 @@
-//! RTCP compound packets (RFC 3550 section 6.1): which packets a datagram holds.
+//! RTCP datagrams: compound (RFC 3550 section 6.1), reduced-size (RFC 5506), encrypted (RFC 3711), and the packets they hold.
+
+mod compound;
+mod feedback;
+mod xr;
+
+pub use compound::{Compound, Form};
+pub use feedback::{Feedback, FeedbackKind};
+pub use xr::{Block, BlockKind, Delay, Summary, VoipMetrics};
+
+/// What of an RTCP datagram contradicts itself; the `reason` label of `rtcp_malformed_packets_total`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
+#[repr(u8)]
+pub enum Malformed {
+    #[error("a packet is longer than the rest of the datagram")]
+    Length = 0,
+    #[error("the capture cut the datagram before the last packet's header")]
+    Truncated,
+    #[error("bytes behind the last packet, too few for SRTCP's index and tag")]
+    Trailing,
+    #[error("padding of no length, of no whole words, or longer than its packet")]
+    Padding,
+    #[error("a packet holds less than its header counts")]
+    Contents,
+    #[error("an extended report block is longer than its packet, or shorter than its type is")]
+    XrBlock,
+    #[error("feedback without what its format must carry")]
+    Feedback,
+}
+
+impl Malformed {
+    pub const ALL: [Malformed; 7] = [
+        Malformed::Length,
+        Malformed::Truncated,
+        Malformed::Trailing,
+        Malformed::Padding,
+        Malformed::Contents,
+        Malformed::XrBlock,
+        Malformed::Feedback,
+    ];
+
+    /// The value of the `reason` label.
+    pub const fn reason(self) -> &'static str {
+        match self {
+            Malformed::Length => "length",
+            Malformed::Truncated => "truncated",
+            Malformed::Trailing => "trailing",
+            Malformed::Padding => "padding",
+            Malformed::Contents => "contents",
+            Malformed::XrBlock => "xr_block",
+            Malformed::Feedback => "feedback",
+        }
+    }
+}
 
 /// Packet types that are counted by name; the values of the `type` label and the keys of the JSON report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -67,9 +120,13 @@ impl PacketType {
 #[derive(Clone, Copy, Debug)]
 pub struct Packet<'a> {
     pub kind: PacketType,
+    /// Report count, source count, or feedback message type.
     count: u8,
-    /// All of it, header included; never shorter than four bytes.
+    /// What was captured of it, header included and padding taken off; never shorter than four bytes.
     bytes: &'a [u8],
+    /// Its length without padding; more than `bytes` where the capture cut it.
+    length: usize,
+    bad_padding: bool,
 }
 
 /// What a sender report says of its sender (RFC 3550 section 6.4.1).
@@ -104,6 +161,25 @@ const SENDER_INFO: usize = 20;
 const REPORT_BLOCK: usize = 24;
 
 impl<'a> Packet<'a> {
+    fn new(header: [u8; 4], bytes: &'a [u8], length: usize) -> Packet<'a> {
+        let mut packet = Packet {
+            kind: PacketType::from_number(header[1]),
+            count: header[0] & 0x1f,
+            bytes,
+            length,
+            bad_padding: false,
+        };
+        let padded = header[0] & 0x20 != 0 && bytes.len() == length;
+        if let Some(padding) = bytes.last().filter(|_| padded).map(|last| usize::from(*last)) {
+            packet.bad_padding = padding == 0 || padding % 4 != 0 || padding > length - 4;
+            if !packet.bad_padding {
+                packet.length -= padding;
+                packet.bytes = &bytes[..packet.length];
+            }
+        }
+        packet
+    }
+
     /// The SSRC of whoever sent it, in all types but SDES and BYE, which list theirs.
     pub fn sender(&self) -> Option<u32> {
         self.word(4)
@@ -122,7 +198,8 @@ impl<'a> Packet<'a> {
         })
     }
 
-    /// The report blocks of an SR or RR, as many as its header counts and its length holds.
+    /// The report blocks of an SR or RR, as many as its header counts and its length holds; profiles may add to them
+    /// what they like (RFC 3550 section 6.4.3).
     pub fn report_blocks(&self) -> impl Iterator<Item = ReportBlock> + use<'a> {
         let start = match self.kind {
             PacketType::SenderReport => HEADER + SENDER_INFO,
@@ -133,6 +210,45 @@ impl<'a> Packet<'a> {
         blocks.chunks_exact(REPORT_BLOCK).take(usize::from(self.count)).filter_map(block)
     }
 
+    /// The blocks of an extended report; none in other types.
+    pub fn xr_blocks(&self) -> impl Iterator<Item = Block<'a>> + use<'a> {
+        let extended = self.kind == PacketType::ExtendedReport;
+        xr::blocks(self.bytes.get(HEADER..).filter(|_| extended).unwrap_or(&[]))
+    }
+
+    /// What an RTPFB or PSFB packet asks for; `None` in other types.
+    pub fn feedback(&self) -> Option<Feedback<'a>> {
+        Feedback::read(self.kind, self.count, self.bytes)
+    }
+
+    /// What contradicts itself inside the packet.
+    pub fn problem(&self) -> Option<Malformed> {
+        if self.bad_padding {
+            return Some(Malformed::Padding);
+        }
+        let count = usize::from(self.count);
+        let least = match self.kind {
+            PacketType::SenderReport => HEADER + SENDER_INFO + count * REPORT_BLOCK,
+            PacketType::ReceiverReport => HEADER + count * REPORT_BLOCK,
+            PacketType::SourceDescription | PacketType::Bye => 4 + 4 * count,
+            // SSRC and name (RFC 3550 section 6.7).
+            PacketType::Application => HEADER + 4,
+            PacketType::ExtendedReport => HEADER,
+            PacketType::TransportFeedback | PacketType::PayloadFeedback | PacketType::Other => 4,
+        };
+        let cut = self.bytes.len() < self.length;
+        match self.kind {
+            _ if self.length < least => Some(Malformed::Contents),
+            _ if cut => None,
+            PacketType::SourceDescription if !has_chunks(&self.bytes[4..], count) => Some(Malformed::Contents),
+            PacketType::ExtendedReport => xr::problem(&self.bytes[HEADER..]),
+            PacketType::TransportFeedback | PacketType::PayloadFeedback => {
+                self.feedback().is_none_or(|feedback| !feedback.is_whole()).then_some(Malformed::Feedback)
+            }
+            _ => None,
+        }
+    }
+
     fn word(&self, at: usize) -> Option<u32> {
         word(self.bytes, at)
     }
@@ -140,6 +256,10 @@ impl<'a> Packet<'a> {
 
 fn word(bytes: &[u8], at: usize) -> Option<u32> {
     bytes.get(at..at + 4).map(|b| u32::from_be_bytes([b[0], b[1], b[2], b[3]]))
+}
+
+fn half(bytes: &[u8], at: usize) -> Option<u16> {
+    super::be16(bytes, at)
 }
 
 fn block(bytes: &[u8]) -> Option<ReportBlock> {
@@ -156,75 +276,26 @@ fn block(bytes: &[u8]) -> Option<ReportBlock> {
     })
 }
 
-/// The packets of a compound datagram, in order; ends at the first header that does not hold together.
-pub struct Packets<'a> {
-    rest: &'a [u8],
-}
-
-impl<'a> Packets<'a> {
-    /// A datagram that starts with none of the types 200 to 207 is no RTCP (RFC 3550 section 6.1, RFC 5506 section 4.1):
-    /// DNS answers to a client port come here.
-    pub fn new(datagram: &'a [u8]) -> Packets<'a> {
-        let first = datagram.get(1).is_some_and(|number| (200..=207).contains(number));
-        Packets { rest: if first { datagram } else { &[] } }
-    }
-
-    /// Whether the packets fill the datagram. SRTCP has an index and a tag behind them (RFC 3711 section 3.4), and all but the
-    /// first eight bytes are encrypted: nothing there is to be read as a number.
-    pub fn are_whole(datagram: &[u8]) -> bool {
-        let mut packets = Packets::new(datagram);
-        let length: usize = packets.by_ref().map(|packet| packet.bytes.len()).sum();
-        length > 0 && length == datagram.len()
-    }
-}
-
-impl<'a> Iterator for Packets<'a> {
-    type Item = Packet<'a>;
-
-    fn next(&mut self) -> Option<Packet<'a>> {
-        let header = self.rest.first_chunk::<4>()?;
-        let length = (usize::from(u16::from_be_bytes([header[2], header[3]])) + 1) * 4;
-        if header[0] >> 6 != 2 || !(192..=223).contains(&header[1]) || length > self.rest.len() {
-            self.rest = &[];
-            return None;
+/// Whether source description chunks are there as counted (RFC 3550 section 6.5): an SSRC, items, a zero, and filling up to
+/// the next word. The end of the packet ends the last list too.
+fn has_chunks(bytes: &[u8], count: usize) -> bool {
+    let mut at = 0;
+    for _ in 0..count {
+        at += 4;
+        if at > bytes.len() {
+            return false;
         }
-        let (bytes, rest) = self.rest.split_at(length);
-        self.rest = rest;
-        Some(Packet { kind: PacketType::from_number(header[1]), count: header[0] & 0x1f, bytes })
+        while bytes.get(at).is_some_and(|kind| *kind != 0) {
+            let Some(length) = bytes.get(at + 1) else { return false };
+            at += 2 + usize::from(*length);
+        }
+        if at > bytes.len() {
+            return false;
+        }
+        at = at / 4 * 4 + 4;
     }
+    true
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    // SR of 0x11111111 with one block on 0x22222222, then SDES.
-    const COMPOUND: &[u8] = &[
-        0x81, 0xc8, 0, 12, 0x11, 0x11, 0x11, 0x11, 0xb4, 0x4d, 0xb7, 0x05, 0x20, 0, 0, 0, 0, 0x02, 0x71, 0, 0, 0, 0x01,
-        0xf4, 0, 0x01, 0x38, 0x80, 0x22, 0x22, 0x22, 0x22, 0x40, 0xff, 0xff, 0xfe, 0, 0x01, 0, 0x64, 0, 0, 0, 0x50,
-        0xb7, 0x05, 0x20, 0, 0, 0x05, 0x40, 0, 0x81, 0xca, 0, 3, 0x11, 0x11, 0x11, 0x11, 1, 2, b'a', b'b', 0, 0, 0, 0,
-    ];
-
-    #[test]
-    fn a_compound_packet_is_walked_and_read() {
-        let packets: Vec<Packet<'_>> = Packets::new(COMPOUND).collect();
-        let kinds: Vec<PacketType> = packets.iter().map(|packet| packet.kind).collect();
-        assert_eq!(kinds, [PacketType::SenderReport, PacketType::SourceDescription]);
-        assert_eq!(packets[0].sender(), Some(0x1111_1111));
-        let info = packets[0].sender_info().unwrap();
-        assert_eq!((info.ntp_middle, info.packets, info.octets), (0xb705_2000, 500, 80_000));
-        let blocks: Vec<ReportBlock> = packets[0].report_blocks().collect();
-        assert_eq!(blocks.len(), 1);
-        assert_eq!((blocks[0].ssrc, blocks[0].fraction_lost, blocks[0].cumulative_lost), (0x2222_2222, 64, -2));
-        assert_eq!((blocks[0].last_sr, blocks[0].delay_since_last_sr, blocks[0].jitter), (0xb705_2000, 0x54000, 80));
-        assert!(Packets::are_whole(COMPOUND));
-    }
-
-    #[test]
-    fn what_follows_the_packets_marks_srtcp() {
-        let mut encrypted = COMPOUND.to_vec();
-        encrypted.extend([0x80, 0, 0, 1, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
-        assert!(!Packets::are_whole(&encrypted));
-        assert_eq!(Packets::new(&encrypted).count(), 2);
-    }
-}
+mod tests;

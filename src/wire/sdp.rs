@@ -59,6 +59,8 @@ pub struct Media {
     /// Whether the profile is that of SRTP, and whether there is anything to agree on its keys with.
     pub secure: bool,
     pub keyed: bool,
+    /// Where RTCP is received, if a line says so (RFC 3605).
+    pub rtcp: Option<Endpoint>,
     pub formats: Vec<Format>,
 }
 
@@ -104,6 +106,8 @@ fn attribute(media: &mut Media, value: &[u8]) {
         rtpmap(media, map);
     } else if let Some(parameters) = value.strip_prefix(b"fmtp:") {
         fmtp(media, parameters);
+    } else if let Some(place) = value.strip_prefix(b"rtcp:") {
+        media.rtcp = rtcp(place, media.receives_at);
     } else if let Some(line) = value.strip_prefix(b"candidate:") {
         let room = media.candidates.len() < MAX_CANDIDATES;
         media.candidates.extend(candidate(line).filter(|_| room));
@@ -199,6 +203,7 @@ fn media(value: &[u8], session: &Session) -> Option<Media> {
         media_type,
         rtp,
         receives_at: (port != 0).then_some(Endpoint { ip, port }),
+        rtcp: None,
         candidates: Vec::new(),
         sends,
         receives,
@@ -206,6 +211,15 @@ fn media(value: &[u8], session: &Session) -> Option<Media> {
         keyed: session.keyed,
         formats,
     })
+}
+
+/// `53020`, or `53020 IN IP4 192.0.2.1`; without an address it is the media's.
+fn rtcp(value: &[u8], media: Option<Endpoint>) -> Option<Endpoint> {
+    let value = value.trim_ascii();
+    let (port, address) = value.split_at(value.iter().position(|&b| b == b' ').unwrap_or(value.len()));
+    let port = std::str::from_utf8(port).ok()?.parse::<u16>().ok().filter(|port| *port != 0)?;
+    let ip = if address.trim_ascii().is_empty() { media?.ip } else { connection(address)? };
+    Some(Endpoint { ip, port })
 }
 
 fn contains(text: &[u8], part: &[u8]) -> bool {

@@ -135,7 +135,7 @@ fn a_call_takes_at_most_four_kib() {
 pub fn greedy_sdp(n: u32) -> String {
     let types: String = (96..128).map(|payload_type| format!(" {payload_type}")).collect();
     let address = endpoint(3, n).ip();
-    let section = |at: u32| format!("m=audio {} RTP/AVP{types}\r\n", 1024 + at * 2);
+    let section = |at: u32| format!("m=audio {} RTP/AVP{types}\r\na=rtcp:{}\r\n", 1024 + at * 2, 9000 + at);
     format!("v=0\r\nc=IN IP4 {address}\r\n{}", (0..20).map(section).collect::<String>())
 }
 

@@ -4,7 +4,7 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use sidetone::config::Config;
-use sidetone::wire::rtcp::Packets;
+use sidetone::wire::rtcp::{Compound, Form};
 use sidetone::wire::sip::{self, Content};
 use sidetone::wire::{Decoded, LinkType, decode, rtp, sdp};
 
@@ -52,13 +52,28 @@ pub fn parse_all(payload: &[u8]) {
     parse_rtcp(payload);
 }
 
-fn parse_rtcp(payload: &[u8]) {
-    let packets: Vec<_> = Packets::new(payload).collect();
-    assert!(packets.len() <= payload.len() / 4 && (!Packets::are_whole(payload) || !packets.is_empty()));
-    for packet in packets {
-        packet.sender();
-        packet.sender_info();
-        assert!(packet.report_blocks().count() <= 31);
+/// Walks everything that a datagram holds, as if it were whole and as if the capture had cut it.
+pub fn parse_rtcp(payload: &[u8]) {
+    for length in [payload.len(), payload.len() + 4, payload.len() + 60_000] {
+        let Some(compound) = Compound::read(payload, length) else { continue };
+        let packets: Vec<_> = compound.packets().collect();
+        assert!(packets.len() <= payload.len() / 4);
+        assert!(compound.form != Form::Plain || !packets.is_empty());
+        for packet in packets {
+            packet.sender();
+            packet.sender_info();
+            packet.problem();
+            assert!(packet.report_blocks().count() <= 31);
+            assert!(packet.feedback().is_none_or(|feedback| feedback.nacked() <= 17 * payload.len() as u64 / 4));
+            for block in packet.xr_blocks() {
+                assert!(block.delays().count() <= payload.len() / 12);
+                let ratio = |value: f64| (0.0..1.0).contains(&value);
+                let known = block.voip_metrics();
+                assert!(known.is_none_or(|said| ratio(said.loss_ratio) && said.mos_cq.is_none_or(|mos| mos <= 5.0)));
+                block.summary();
+                block.reference_time();
+            }
+        }
     }
 }
 
@@ -111,7 +126,8 @@ fn fixtures_are_what_they_say() {
         assert_eq!((datagram.payload, datagram.length), (&payload[..], payload.len()), "{name}");
         let read = match rtp::kind(&payload) {
             rtp::Kind::Rtp => rtp::Packet::parse(&payload, payload.len()).is_some(),
-            rtp::Kind::Rtcp => Packets::new(&payload).count() == 7,
+            rtp::Kind::Rtcp => Compound::read(&payload, payload.len())
+                .is_some_and(|compound| compound.form == Form::Plain && compound.packets().count() == 7),
             rtp::Kind::Other => matches!(sip::parse(&payload), Ok(Content::Message(m)) if m.problem.is_none()),
         };
         assert!(read, "{name} is not read");
