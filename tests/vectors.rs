@@ -1,6 +1,9 @@
-//! The shared RTP vectors: jitter to the last digit, sequence numbers with wraps, gaps, restarts.
+//! The shared vectors: RTP jitter to the last digit, sequence numbers with wraps, gaps, restarts; RTCP and its round trips.
 
 mod support;
+
+#[path = "vectors/rtcp.rs"]
+mod rtcp;
 
 #[path = "support/generator/mod.rs"]
 mod generator;
@@ -9,11 +12,12 @@ use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::BufWriter;
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 
 use generator::link::Link;
 use generator::pcap::{PcapWriter, Resolution};
 use serde_json::{Value, json};
-use support::{Differences, analyze_json, items, shared_dir};
+use support::{Differences, analyze, analyze_json, items, shared_dir, stdout_of};
 
 const BASE_NS: u64 = 1_600_000_000_000_000_000;
 /// Where `expected_plain` does not mean what the contract means: vector, packets, expected, lost.
@@ -69,17 +73,35 @@ fn number(value: &Value) -> u64 {
     value.as_u64().expect("a number in vectors.json")
 }
 
-/// One capture for each vector, so that times may step as they like in it.
-fn streams(frames: &[Frame]) -> HashMap<String, Value> {
-    let dir = tempfile::tempdir().expect("a temporary directory");
-    let path = dir.path().join("vectors.pcap");
+/// A capture file of these frames.
+fn capture(dir: &Path, frames: &[Frame]) -> PathBuf {
+    let path = dir.join("vectors.pcap");
     let out = BufWriter::new(File::create(&path).expect("a file"));
     let mut writer = PcapWriter::new(out, Link::Ethernet, Resolution::Microseconds).expect("a capture");
     for frame in frames {
         writer.datagram(frame.ns, &frame.from, &frame.to, &frame.payload).expect("a datagram");
     }
     writer.finish().expect("a capture");
-    let report = analyze_json(&path);
+    path
+}
+
+/// What `analyze` says of these frames, in JSON.
+fn report(frames: &[Frame]) -> Value {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    analyze_json(&capture(dir.path(), frames))
+}
+
+/// The value of a series after these frames, in the exposition.
+fn sample(frames: &[Frame], series: &str) -> Option<f64> {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let path = capture(dir.path(), frames);
+    let text = stdout_of(&analyze("prometheus", &path, b""), &path);
+    text.lines().find_map(|line| line.strip_prefix(series)?.trim().parse().ok())
+}
+
+/// One capture for each vector, so that times may step as they like in it.
+fn streams(frames: &[Frame]) -> HashMap<String, Value> {
+    let report = report(frames);
     let entry = |stream: &Value| (stream["ssrc"].as_str().unwrap_or_default().to_owned(), stream.clone());
     items(&report["streams"]).iter().map(entry).collect()
 }
