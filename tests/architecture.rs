@@ -52,8 +52,8 @@ const LAYERS: [(&str, &[&str]); 6] = [
     ("engine", &["call", "config", "media", "numbers", "site", "time", "wire"]),
 ];
 
-/// A module of media that `call` may name: bounds of the same histogram. Media itself stays unknown to it.
-const CALL_MAY_USE_OF_MEDIA: [&str; 1] = ["MOS_BOUNDS"];
+/// What of media `call` may name: bounds of the same histograms. Media itself stays unknown to it.
+const CALL_MAY_USE_OF_MEDIA: [&str; 4] = ["JITTER_BOUNDS", "LOSS_BOUNDS", "MOS_BOUNDS", "ROUND_TRIP_BOUNDS"];
 
 const MAX_LINES: usize = 500;
 const MOST_LINES: usize = 400;

@@ -24,6 +24,8 @@ mod mutations;
 mod packets;
 #[path = "hostile/properties.rs"]
 mod properties;
+#[path = "hostile/reports.rs"]
+mod reports;
 #[path = "hostile/torture.rs"]
 mod torture;
 #[path = "hostile/torture_messages.rs"]

@@ -1,9 +1,12 @@
-//! The shared vectors: RTP jitter to the last digit, sequence numbers with wraps, gaps, restarts; RTCP and its round trips.
+//! The shared vectors: RTP jitter to the last digit, sequence numbers with wraps, gaps, restarts; RTCP and its round trips;
+//! voice quality reports.
 
 mod support;
 
 #[path = "vectors/rtcp.rs"]
 mod rtcp;
+#[path = "vectors/voice_report.rs"]
+mod voice_report;
 
 #[path = "support/generator/mod.rs"]
 mod generator;

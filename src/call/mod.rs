@@ -7,6 +7,7 @@ mod registrations;
 mod sweep;
 mod table;
 mod transactions;
+mod voice_reports;
 
 use std::hash::BuildHasher;
 use std::sync::Arc;
@@ -22,10 +23,12 @@ use numbers::CellKey;
 use registrations::Registrations;
 use table::Table;
 use transactions::{Seen, Transactions};
+use voice_reports::VoiceReports;
 
 pub use dialog::{Call, State};
 pub use numbers::{FAMILIES, Numbers};
 pub use outcome::{EndedBy, Outcome};
+pub use voice_reports::{FAMILIES as VOICE_REPORT_FAMILIES, SeenReport};
 
 /// What carries a SIP message; the values of the `transport` label.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -81,6 +84,7 @@ pub struct Signalling {
     calls: Table,
     transactions: Transactions,
     registrations: Registrations,
+    voice_reports: VoiceReports,
     pub numbers: Numbers,
     effects: Vec<Effect>,
     serial: u64,
@@ -101,6 +105,7 @@ impl Signalling {
             calls: Table::new(settings.max_calls),
             transactions: Transactions::new(settings.max_transactions),
             registrations: Registrations::new(settings.max_registrations),
+            voice_reports: VoiceReports::new(settings.max_calls, settings.keep_reports),
             settings,
             site,
             hasher: RandomState::default(),
@@ -160,7 +165,13 @@ impl Signalling {
             Start::Response { code } if method == Method::Register => {
                 self.registrations.response(now, code, message, &mut self.numbers);
             }
-            Start::Request { method, .. } => self.request(&context, method),
+            Start::Request { method, .. } => {
+                if matches!(method, Method::Publish | Method::Notify) {
+                    let content = (message.content_type, message.body);
+                    self.voice_reports.take(now, (from, peer), content, &mut self.numbers.voice_reports);
+                }
+                self.request(&context, method);
+            }
             Start::Response { code } => self.response(&context, method, code),
         }
     }
@@ -168,6 +179,11 @@ impl Signalling {
     /// Datagrams on a SIP port that are no message.
     pub fn malformed(&mut self, reason: Malformed) {
         self.numbers.count_malformed(reason);
+    }
+
+    /// Voice quality reports since the last call, and how many there was no room for.
+    pub fn take_voice_reports(&mut self) -> (Vec<SeenReport>, u64) {
+        self.voice_reports.take_kept()
     }
 
     pub fn take_effects(&mut self) -> Vec<Effect> {

@@ -236,6 +236,7 @@ pub struct Numbers {
     response_time: HashMap<(Method, PeerId), Histogram>,
     calls: HashMap<CellKey, Cell>,
     registrations: HashMap<PeerId, RegistrationCell>,
+    pub voice_reports: super::voice_reports::Numbers,
 }
 
 impl Numbers {
@@ -319,6 +320,7 @@ impl Numbers {
         }
         self.collect_messages(site, out);
         self.collect_registrations(site, out);
+        self.voice_reports.collect(site, out);
         for (key, cell) in &self.calls {
             collect_cell(*key, cell, site, out);
         }

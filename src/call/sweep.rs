@@ -80,23 +80,25 @@ impl Signalling {
     }
 
     /// Entries in each table, for `sidetone_tracked_entries`.
-    pub fn tracked(&self) -> [(&'static str, usize); 4] {
+    pub fn tracked(&self) -> [(&'static str, usize); 5] {
         let (attempts, bindings) = self.registrations.lengths();
         [
             ("calls", self.calls.len()),
             ("transactions", self.transactions.len()),
             ("registration_attempts", attempts),
             ("registrations", bindings),
+            ("voice_reports", self.voice_reports.len()),
         ]
     }
 
     /// Entries that gave way at the cap of each table.
-    pub fn evicted(&self) -> [(&'static str, u64); 4] {
+    pub fn evicted(&self) -> [(&'static str, u64); 5] {
         [
             ("calls", self.calls.evicted),
             ("transactions", self.transactions.evicted()),
             ("registration_attempts", self.registrations.evicted_attempts),
             ("registrations", self.registrations.evicted_bindings),
+            ("voice_reports", self.voice_reports.evicted()),
         ]
     }
 }

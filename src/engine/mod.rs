@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
-use crate::call::{self, Call, Effect, Signalling, Transport};
+use crate::call::{self, Call, Effect, SeenReport, Signalling, Transport};
 use crate::config::{self, Config, PortRange};
 use crate::media::{self, EndpointReports, Media, Problems, StreamReport};
 use crate::numbers::Collection;
@@ -312,6 +312,7 @@ impl Engine {
             streams: self.media.take_reports(),
             problems: self.media.take_problems().into_iter().collect(),
             endpoint_reports: self.media.take_endpoint_reports(),
+            voice_reports: self.signalling.take_voice_reports(),
             interfaces: self.interfaces.clone(),
             signalling: self.signalling.numbers.clone(),
             media: self.media.numbers.clone(),
@@ -338,6 +339,8 @@ pub struct Analysis {
     /// What was wrong with the media of calls, by serial.
     pub problems: HashMap<u64, Problems>,
     pub endpoint_reports: EndpointReports,
+    /// Voice quality reports (RFC 6035), and how many there was no room for.
+    pub voice_reports: (Vec<SeenReport>, u64),
     pub interfaces: Vec<InterfaceNumbers>,
     pub signalling: call::Numbers,
     pub media: media::Numbers,

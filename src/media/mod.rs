@@ -42,7 +42,8 @@ use slots::Slots;
 use stream::{Stream, Tells};
 use table::Table;
 
-pub use numbers::{FAIR_MOS, FAMILIES, GOOD_MOS, MOS_BOUNDS, Numbers};
+pub use numbers::{FAIR_MOS, FAMILIES, GOOD_MOS, Numbers};
+pub use numbers::{JITTER_BOUNDS, LOSS_BOUNDS, MOS_BOUNDS, ROUND_TRIP_BOUNDS};
 pub use pattern::{BurstGap, GMIN, Pattern};
 pub use playout::{Buffer, Settings as PlayoutSettings};
 pub use problems::{Problem, Problems};

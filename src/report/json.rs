@@ -11,7 +11,7 @@ use crate::wire::Undecoded;
 
 use super::rtcp::{self, Rtcp};
 use super::streams::{self, StreamEntry};
-use super::{CaptureSummary, Findings};
+use super::{CaptureSummary, Findings, voice};
 
 const SCHEMA: &str = "sidetone.analysis/1";
 
@@ -25,6 +25,9 @@ struct Document<'a> {
     calls: Vec<CallEntry>,
     streams: Vec<StreamEntry>,
     rtcp: Rtcp,
+    voice_reports: Vec<voice::Entry<'a>>,
+    /// Voice reports that the list had no room for.
+    voice_reports_left_out: u64,
 }
 
 #[derive(Serialize)]
@@ -83,6 +86,8 @@ pub fn render(findings: &Findings) -> Result<String, serde_json::Error> {
         calls: (0..analysis.calls.len()).map(|at| call(findings, at)).collect(),
         streams: analysis.streams.iter().map(|report| streams::entry(findings, report, &ids)).collect(),
         rtcp: rtcp::rtcp(analysis),
+        voice_reports: analysis.voice_reports.0.iter().map(voice::entry).collect(),
+        voice_reports_left_out: analysis.voice_reports.1,
     })
 }
 

@@ -4,6 +4,7 @@ pub mod json;
 mod rtcp;
 mod streams;
 pub mod text;
+mod voice;
 
 use std::collections::HashMap;
 

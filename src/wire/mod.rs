@@ -4,11 +4,13 @@ mod address;
 pub mod fragments;
 mod ip;
 mod link;
+mod multipart;
 pub mod multiplex;
 pub mod rtcp;
 pub mod rtp;
 pub mod sdp;
 pub mod sip;
+pub mod voice_report;
 
 pub use address::{Endpoint, Ip};
 pub use link::LinkType;
