@@ -10,24 +10,25 @@ pub const GMIN: u64 = 16;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Pattern {
     pub c11: u64,
-    pub c13: u64,
-    pub c14: u64,
-    pub c22: u64,
-    pub c23: u64,
-    pub c33: u64,
     /// Packets received since the last loss.
     pub received: u64,
+    // Losses, and what lies between those of a burst: 32 bits of them are enough for a stream's life.
+    pub c13: u32,
+    pub c14: u32,
+    pub c22: u32,
+    pub c23: u32,
+    pub c33: u32,
     /// Losses in the burst or gap that is running.
-    lost: u64,
+    lost: u32,
     /// Runs of losses without a packet between them, and the losses in them.
-    pub runs: u64,
-    pub losses: u64,
+    pub runs: u32,
+    pub losses: u32,
 }
 
 /// Means over bursts and gaps (RFC 3611 section 4.7.2).
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct BurstGap {
-    pub bursts: u64,
+    pub bursts: u32,
     /// Share of lost packets inside bursts, 0 to 1.
     pub burst_density: f64,
     /// Share of lost packets inside gaps, 0 to 1.
@@ -45,34 +46,32 @@ impl Pattern {
     }
 
     /// So many packets in a row did not.
-    pub fn lose(&mut self, packets: u64) {
+    pub fn lose(&mut self, packets: u32) {
         if packets == 0 {
             return;
         }
         if self.received > 0 || self.losses == 0 {
-            self.runs += 1;
+            self.runs = self.runs.saturating_add(1);
         }
-        self.losses += packets;
+        self.losses = self.losses.saturating_add(packets);
         if self.received >= GMIN {
             // The loss before stood alone in its gap, or ended a burst.
-            if self.lost == 1 {
-                self.c14 += 1;
-            } else {
-                self.c13 += 1;
-            }
+            let ended = if self.lost == 1 { &mut self.c14 } else { &mut self.c13 };
+            *ended = ended.saturating_add(1);
             self.lost = 1;
             self.c11 += self.received;
         } else {
-            self.lost += 1;
+            self.lost = self.lost.saturating_add(1);
             if self.received == 0 {
-                self.c33 += 1;
+                self.c33 = self.c33.saturating_add(1);
             } else {
-                self.c23 += 1;
-                self.c22 += self.received - 1;
+                self.c23 = self.c23.saturating_add(1);
+                // Less than Gmin.
+                self.c22 = self.c22.saturating_add(self.received as u32 - 1);
             }
         }
-        self.c33 += packets - 1;
-        self.lost += packets - 1;
+        self.c33 = self.c33.saturating_add(packets - 1);
+        self.lost = self.lost.saturating_add(packets - 1);
         self.received = 0;
     }
 
@@ -86,7 +85,7 @@ impl Pattern {
             at += present;
             if at < to {
                 let lost = u64::from((missing >> at).trailing_ones()).min(to - at);
-                self.lose(lost);
+                self.lose(lost as u32);
                 at += lost;
             }
         }
@@ -98,27 +97,28 @@ impl Pattern {
             return None;
         }
         let ratio = |part: u64, whole: u64| if whole == 0 { 0.0 } else { part as f64 / whole as f64 };
+        let (c13, c14, c22, c23) = (u64::from(self.c13), u64::from(self.c14), u64::from(self.c22), u64::from(self.c23));
         let in_bursts = self.lost_in_bursts();
-        let p32 = ratio(self.c23, in_bursts);
-        let p23 = if self.c22 + self.c23 == 0 { 1.0 } else { 1.0 - ratio(self.c22, self.c22 + self.c23) };
-        let bursts = self.c13.max(1) as f64;
+        let p32 = ratio(c23, in_bursts);
+        let p23 = if c22 + c23 == 0 { 1.0 } else { 1.0 - ratio(c22, c22 + c23) };
+        let bursts = c13.max(1) as f64;
         Some(BurstGap {
             bursts: self.c13,
             burst_density: p23 / (p23 + p32),
-            gap_density: ratio(self.c14, self.c11 + self.c14),
+            gap_density: ratio(c14, self.c11 + c14),
             burst_packets: self.burst_packets() as f64 / bursts,
-            gap_packets: (self.c11 + self.c14 + self.c13) as f64 / bursts,
+            gap_packets: (self.c11 + c14 + c13) as f64 / bursts,
         })
     }
 
     /// Losses inside bursts: c31 + c32 + c33.
     pub fn lost_in_bursts(&self) -> u64 {
-        self.c13 + self.c23 + self.c33
+        u64::from(self.c13) + u64::from(self.c23) + u64::from(self.c33)
     }
 
     /// Packets inside bursts, lost or received: c22 + c23 and the losses, as ctotal less those of the gaps.
     pub fn burst_packets(&self) -> u64 {
-        self.c22 + self.c23 + self.lost_in_bursts()
+        u64::from(self.c22) + u64::from(self.c23) + self.lost_in_bursts()
     }
 }
 

@@ -168,21 +168,21 @@ impl RoundTrips {
     }
 }
 
-/// Where the counters stood when the running interval began.
+/// Where the counters stood when the running interval began: their low 32 bits, of which differences are taken.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Baseline {
-    pub packets: u64,
-    pub expected: u64,
-    pub unique: u64,
+    pub packets: u32,
+    pub expected: u32,
+    pub unique: u32,
     /// Too late to be played.
-    pub late: u64,
+    pub late: u32,
     /// Runs of lost and late packets, and the packets in them.
-    pub runs: u64,
-    pub losses: u64,
+    pub runs: u32,
+    pub losses: u32,
     /// RFC 3611's bursts, the packets in them, and those of them that were lost or late.
-    pub bursts: u64,
-    pub burst_packets: u64,
-    pub burst_losses: u64,
+    pub bursts: u32,
+    pub burst_packets: u32,
+    pub burst_losses: u32,
     played: (f64, u64),
 }
 
@@ -402,7 +402,7 @@ impl Stream {
     /// The same of what the listener misses.
     pub fn missed_burst_ratio(&self) -> f64 {
         let pattern = self.sequence.pattern();
-        burst_ratio(pattern.losses, pattern.runs, self.missed_ratio())
+        burst_ratio(u64::from(pattern.losses), u64::from(pattern.runs), self.missed_ratio())
     }
 
     /// Sequence number and timestamp of the packet that came last.
@@ -447,15 +447,15 @@ impl Stream {
     fn baseline(&self) -> Baseline {
         let pattern = self.sequence.pattern();
         Baseline {
-            packets: self.packets,
-            expected: self.sequence.expected(),
-            unique: self.sequence.unique(),
-            late: self.sequence.late(),
+            packets: self.packets as u32,
+            expected: self.sequence.expected() as u32,
+            unique: self.sequence.unique() as u32,
+            late: self.sequence.late() as u32,
             runs: pattern.runs,
             losses: pattern.losses,
             bursts: pattern.c13,
-            burst_packets: pattern.burst_packets(),
-            burst_losses: pattern.lost_in_bursts(),
+            burst_packets: pattern.burst_packets() as u32,
+            burst_losses: pattern.lost_in_bursts() as u32,
             played: self.playout.so_far(),
         }
     }
@@ -475,19 +475,20 @@ impl Stream {
         if current.packets == before.packets {
             return None;
         }
-        let expected = current.expected.saturating_sub(before.expected);
-        let lost = expected.saturating_sub(current.unique.saturating_sub(before.unique));
+        let grown = |of: fn(&Baseline) -> u32| u64::from(of(&current).wrapping_sub(of(&before)));
+        let expected = grown(|at| at.expected);
+        let lost = expected.saturating_sub(grown(|at| at.unique));
         let ratio = |part: u64| if expected == 0 { 0.0 } else { (part as f64 / expected as f64).min(1.0) };
-        let missed_ratio = ratio(lost + (current.late - before.late));
+        let missed_ratio = ratio(lost + grown(|at| at.late));
         Some(Interval {
             seconds,
             loss_ratio: ratio(lost),
             missed_ratio,
-            burst_ratio: burst_ratio(current.losses - before.losses, current.runs - before.runs, missed_ratio),
+            burst_ratio: burst_ratio(grown(|at| at.losses), grown(|at| at.runs), missed_ratio),
             buffer_seconds: if self.is_played { self.playout.delay(before.played, playout) } else { 0.0 },
-            bursts: current.bursts - before.bursts,
-            burst_packets: current.burst_packets - before.burst_packets,
-            burst_losses: current.burst_losses - before.burst_losses,
+            bursts: grown(|at| at.bursts),
+            burst_packets: grown(|at| at.burst_packets),
+            burst_losses: grown(|at| at.burst_losses),
             jitter_seconds: self.media_jitter().or_else(|| self.ticks_to_seconds(self.jitter)),
             gap_seconds: gap as f64 / 1e9,
         })

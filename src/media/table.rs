@@ -83,7 +83,7 @@ impl Table {
             None => {
                 if self.slots.len() == self.slots.capacity() {
                     // Doubling would leave up to half of the slots unused.
-                    self.slots.reserve_exact((self.slots.len() / 4).max(64));
+                    self.slots.reserve_exact((self.slots.len() / 8).max(64));
                 }
                 self.slots.push(stream);
                 self.slots.len() as u32 - 1

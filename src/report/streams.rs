@@ -47,7 +47,7 @@ pub(super) struct StreamEntry {
 #[derive(Serialize)]
 struct BurstGap {
     gmin: u64,
-    bursts: u64,
+    bursts: u32,
     burst_density: f64,
     burst_seconds: Option<f64>,
     gap_density: f64,

@@ -24,7 +24,7 @@ struct Ring<const N: usize> {
     packets: [Passing; N],
     alone: u32,
     /// Where the next goes.
-    next: usize,
+    next: u8,
 }
 
 impl<const N: usize> Ring<N> {
@@ -32,8 +32,8 @@ impl<const N: usize> Ring<N> {
 
     /// Puts a packet in; true if it pushes out one that is still alone.
     fn push(&mut self, passing: Passing) -> bool {
-        let at = self.next;
-        self.next = (at + 1) % N;
+        let at = usize::from(self.next);
+        self.next = ((at + 1) % N) as u8;
         let pushed = self.alone >> at & 1 == 1;
         self.packets[at] = passing;
         self.alone |= 1 << at;
@@ -46,7 +46,7 @@ impl<const N: usize> Ring<N> {
             return None;
         }
         let at = (1..=N)
-            .map(|back| (self.next + N - back) % N)
+            .map(|back| (usize::from(self.next) + N - back) % N)
             .find(|at| self.alone >> at & 1 == 1 && self.packets[*at].number == number)?;
         self.alone &= !(1 << at);
         Some(self.packets[at].at)
@@ -55,7 +55,7 @@ impl<const N: usize> Ring<N> {
     /// Packets that are alone although a later one is not: their counterpart will not come any more.
     fn overtaken(&self) -> u64 {
         let (mut alone, mut overtaken) = (0, 0);
-        for at in (0..N).map(|n| (self.next + n) % N) {
+        for at in (0..N).map(|n| (usize::from(self.next) + n) % N) {
             if self.alone >> at & 1 == 1 {
                 alone += 1;
             } else {
