@@ -18,9 +18,13 @@ pub fn part<'a>(content_type: &[u8], body: &'a [u8], wanted: &[u8]) -> Option<&'
         return None;
     }
     let boundary = parameter(content_type, b"boundary").filter(|b| !b.is_empty() && b.len() <= MAX_BOUNDARY)?;
-    let delimiter = [b"--", boundary].concat();
+    // A delimiter begins a line, be it the first.
+    let delimiter = [b"\n--", boundary].concat();
     let finder = Finder::new(&delimiter);
-    let mut rest = &body[finder.find(body)? + delimiter.len()..];
+    let mut rest = match body.strip_prefix(&delimiter[1..]) {
+        Some(rest) => rest,
+        None => &body[finder.find(body)? + delimiter.len()..],
+    };
     loop {
         // A last part that nothing ends is taken to the end; behind the closing delimiter is none.
         let end = finder.find(rest);
@@ -67,9 +71,10 @@ mod tests {
     fn the_part_of_the_wanted_type_is_found() {
         let body = b"preamble\r\n--b.1\r\nContent-Type: text/plain\r\n\r\na: application/x\r\n--b.1\r\nC :  Application/X ;y=z\r\n\
                      X: y\r\n\r\nwanted\r\n--b.1--\r\nContent-Type: application/z\r\n\r\nno\r\n";
-        assert_eq!(part(TYPE, body, b"application/x"), Some(&b"wanted\r\n"[..]));
+        assert_eq!(part(TYPE, body, b"application/x"), Some(&b"wanted\r"[..]));
         assert_eq!(part(TYPE, body, b"application/z"), None, "behind the last delimiter");
-        assert_eq!(part(TYPE, &body[..body.len() - 47], b"application/x"), Some(&b"wanted\r\n"[..]), "nothing ends it");
+        let unended = b"--b.1\nc: application/x\n\nwanted --b.1\n";
+        assert_eq!(part(TYPE, unended, b"application/x"), Some(&b"wanted --b.1\n"[..]), "nothing ends it");
         assert_eq!(part(b"multipart/mixed", body, b"application/x"), None, "no boundary");
         assert_eq!(part(b"APPLICATION/X;q", b"all", b"application/x"), Some(&b"all"[..]));
         assert_eq!(part(b"text/plain", b"all", b"application/x"), None);

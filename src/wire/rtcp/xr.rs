@@ -172,7 +172,7 @@ pub(super) fn problem(body: &[u8]) -> Option<Malformed> {
     let mut filled = 0;
     for block in blocks(body) {
         filled += block.bytes.len();
-        let odd = block.kind == BlockKind::Delays && (block.bytes.len() - BLOCK_HEADER) % DELAY != 0;
+        let odd = block.kind == BlockKind::Delays && !(block.bytes.len() - BLOCK_HEADER).is_multiple_of(DELAY);
         if odd || block.bytes.len() < block.kind.least() {
             return Some(Malformed::XrBlock);
         }
