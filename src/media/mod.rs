@@ -174,11 +174,11 @@ impl Media {
             Arrival::Reordered => cell.reordered += 1,
             Arrival::InOrder | Arrival::Stray | Arrival::Restart => {}
         }
-        if stream.relay.is_active() {
+        let (may_be_relayed, tells) = (stream.may_be_relayed, stream.tells != Tells::Nothing);
+        if may_be_relayed {
             self.relay(now, at, packet, arrival, role == Role::Aside);
         }
-        let Some(stream) = self.streams.get(at) else { return };
-        if stream.tells != Tells::Nothing && role != Role::Aside {
+        if tells && role != Role::Aside {
             self.told(at, packet);
         }
     }

@@ -18,8 +18,8 @@ const DRY_NANOS: i64 = 1_000_000_000;
 
 /// Ramjee, Kurose, Towsley, Schulzrinne, "Adaptive playout mechanisms for packetized audio applications in wide-area networks"
 /// (INFOCOM 1994), algorithm 2: slow to fall, fast to rise, and four deviations above the mean.
-const FALL: f64 = 1.0 - 0.998_002;
-const RISE: f64 = 1.0 - 0.75;
+const FALL: f32 = 1.0 - 0.998_002;
+const RISE: f32 = 1.0 - 0.75;
 const DEVIATIONS: f64 = 4.0;
 
 /// Which of the two emulated buffers is believed.
@@ -47,8 +47,9 @@ pub struct Settings {
     pub most: f64,
 }
 
-/// Both buffers of one stream. Times are nanoseconds.
+/// Both buffers of one stream. Times are nanoseconds; the fields that every packet touches come first.
 #[derive(Clone, Debug)]
+#[repr(C)]
 pub struct Playout {
     /// Transit time of the last packet, less that of the first.
     transit: f64,
@@ -58,15 +59,15 @@ pub struct Playout {
     lowest: f64,
     window_end: i64,
     /// Queueing time above the floor: its mean and mean deviation, of which the adaptive buffer makes its delay.
-    mean: f64,
-    deviation: f64,
+    mean: f32,
+    deviation: f32,
     /// Since when nothing has come in time.
     late_since: i64,
-    /// Sum of the adaptive buffer's delay over the packets that it judged.
-    delay_sum: f64,
-    judged: u64,
-    pub late_fixed: u64,
-    pub late_adaptive: u64,
+    /// The adaptive buffer's delay, summed up over intervals.
+    depth_sum: f64,
+    intervals: u32,
+    pub late_fixed: u32,
+    pub late_adaptive: u32,
 }
 
 /// Which buffers a packet comes too late for.
@@ -109,10 +110,10 @@ impl Playout {
             window_end: now.nanos().saturating_add(WINDOW_NANOS),
             mean: 0.0,
             // Until it has seen enough, the adaptive buffer is as deep as the fixed one.
-            deviation: settings.fixed / DEVIATIONS,
+            deviation: (settings.fixed / DEVIATIONS) as f32,
             late_since: i64::MAX,
-            delay_sum: 0.0,
-            judged: 0,
+            depth_sum: 0.0,
+            intervals: 0,
             late_fixed: 0,
             late_adaptive: 0,
         }
@@ -128,31 +129,37 @@ impl Playout {
         if now >= self.window_end || anew {
             self.turn(now, anew);
         }
-        self.lowest = self.lowest.min(self.transit);
-        if self.transit < self.floor {
-            self.mean += self.floor - self.transit;
-            self.floor = self.transit;
+        if self.transit < self.lowest {
+            self.lower();
         }
         let behind = self.transit - self.floor;
-        let delay = self.depth(settings);
-        self.delay_sum += delay;
-        self.judged += 1;
+        let late = Late { fixed: behind > settings.fixed, adaptive: behind > self.depth(settings) };
+        let behind = behind as f32;
         let gain = if behind > self.mean { RISE } else { FALL };
         self.mean += gain * (behind - self.mean);
         self.deviation += FALL * ((self.mean - behind).abs() - self.deviation);
-        let late = Late { fixed: behind > settings.fixed, adaptive: behind > delay };
         if late.discarded(settings) {
             self.run_dry(now);
-        } else {
+        } else if self.late_since != i64::MAX {
             self.late_since = i64::MAX;
         }
         late
     }
 
+    /// The fastest packet of this window.
+    #[inline(never)]
+    fn lower(&mut self) {
+        self.lowest = self.transit;
+        if self.transit < self.floor {
+            self.mean += (self.floor - self.transit) as f32;
+            self.floor = self.transit;
+        }
+    }
+
     /// How long the adaptive buffer now makes the fastest packet wait.
     #[inline(always)]
     fn depth(&self, settings: &Settings) -> f64 {
-        (self.mean + DEVIATIONS * self.deviation).max(settings.least).min(settings.most)
+        (f64::from(self.mean) + DEVIATIONS * f64::from(self.deviation)).max(settings.least).min(settings.most)
     }
 
     #[cold]
@@ -170,7 +177,7 @@ impl Playout {
             return self.begin(now);
         }
         let floor = self.lowest.min(self.transit);
-        self.mean = (self.mean - (floor - self.floor)).max(0.0);
+        self.mean = (self.mean - (floor - self.floor) as f32).max(0.0);
         (self.floor, self.lowest) = (floor, self.transit);
         self.window_end = now.saturating_add(WINDOW_NANOS);
     }
@@ -189,24 +196,29 @@ impl Playout {
         self.transit
     }
 
-    /// What [`Self::delay`] counts from.
-    pub fn so_far(&self) -> (f64, u64) {
-        (self.delay_sum, self.judged)
+    /// An interval of the stream is over; gives the delay of the believed buffer in it, seconds.
+    pub fn close_interval(&mut self, settings: &Settings) -> f64 {
+        self.depth_sum += self.depth(settings);
+        self.intervals = self.intervals.saturating_add(1);
+        match settings.buffer {
+            Buffer::Fixed => settings.fixed / 1e9,
+            Buffer::Adaptive => self.depth(settings) / 1e9,
+        }
     }
 
-    /// The believed buffer's mean delay since then, seconds.
-    pub fn delay(&self, since: (f64, u64), settings: &Settings) -> f64 {
-        let packets = self.judged - since.1;
-        let nanos = match settings.buffer {
-            Buffer::Adaptive if packets > 0 => (self.delay_sum - since.0) / packets as f64,
-            Buffer::Adaptive => self.depth(settings),
-            Buffer::Fixed => settings.fixed,
-        };
-        nanos / 1e9
+    /// The adaptive buffer's mean delay over the intervals so far, seconds.
+    pub fn adaptive_delay(&self, settings: &Settings) -> f64 {
+        match self.intervals {
+            0 => self.depth(settings) / 1e9,
+            intervals => self.depth_sum / f64::from(intervals) / 1e9,
+        }
     }
 
-    /// Mean delay of the adaptive buffer over the stream's life, seconds.
-    pub fn adaptive_delay(&self) -> Option<f64> {
-        (self.judged > 0).then(|| self.delay_sum / self.judged as f64 / 1e9)
+    /// The believed buffer's mean delay, seconds.
+    pub fn delay(&self, settings: &Settings) -> f64 {
+        match settings.buffer {
+            Buffer::Fixed => settings.fixed / 1e9,
+            Buffer::Adaptive => self.adaptive_delay(settings),
+        }
     }
 }

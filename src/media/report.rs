@@ -66,7 +66,7 @@ pub struct PlayoutReport {
     pub discarded_adaptive: u64,
     /// Delay of the fixed one, and the mean delay of the adaptive one, seconds.
     pub fixed_seconds: f64,
-    pub adaptive_seconds: Option<f64>,
+    pub adaptive_seconds: f64,
 }
 
 impl PlayoutReport {
@@ -74,10 +74,10 @@ impl PlayoutReport {
         PlayoutReport {
             buffer: settings.playout.buffer,
             discarded: stream.sequence.late(),
-            discarded_fixed: stream.playout.late_fixed,
-            discarded_adaptive: stream.playout.late_adaptive,
+            discarded_fixed: u64::from(stream.playout.late_fixed),
+            discarded_adaptive: u64::from(stream.playout.late_adaptive),
             fixed_seconds: settings.playout.fixed / 1e9,
-            adaptive_seconds: stream.playout.adaptive_delay(),
+            adaptive_seconds: stream.playout.adaptive_delay(&settings.playout),
         }
     }
 }
@@ -93,7 +93,7 @@ impl StreamReport {
             clock_rate: stream.clock_rate,
             first_arrival: stream.first_arrival,
             last_arrival: stream.last_arrival,
-            packets: stream.packets,
+            packets: stream.packets(),
             expected: stream.sequence.expected(),
             lost: stream.sequence.lost(),
             duplicates: stream.duplicates,

@@ -65,6 +65,8 @@ pub struct Sequence {
     unsettled: u64,
     /// Losses that were settled and then arrived after all; taken off the next ones.
     arrived_late: u64,
+    /// Packets outside any numbering.
+    strays: u64,
     run: u64,
     runs: Runs,
     /// Losses and late packets together, as the listener meets them.
@@ -87,6 +89,7 @@ impl Sequence {
             expected_before: 0,
             unsettled: extended >> 6,
             arrived_late: 0,
+            strays: 0,
             run: 0,
             runs: Runs::default(),
             pattern: Pattern::default(),
@@ -153,6 +156,7 @@ impl Sequence {
             return Arrival::Restart;
         }
         self.awaited = Some(number.wrapping_add(1));
+        self.strays += 1;
         Arrival::Stray
     }
 
@@ -249,6 +253,7 @@ impl Sequence {
         self.close(settled, burst);
         *self = Sequence {
             unique: self.unique + 2,
+            strays: self.strays.saturating_sub(1),
             expected_before: self.expected(),
             runs: self.runs,
             pattern: self.pattern,
@@ -272,6 +277,11 @@ impl Sequence {
     /// Distinct numbers that arrived.
     pub fn unique(&self) -> u64 {
         self.unique
+    }
+
+    /// Packets that are in no numbering.
+    pub fn strays(&self) -> u64 {
+        self.strays
     }
 
     /// Numbers in range that never arrived.

@@ -33,11 +33,11 @@ impl Key {
 }
 
 /// A change of the transit time beyond this, where the numbering breaks, is a new timestamp origin.
-const RESTART_SECONDS: f64 = 5.0;
+const RESTART_NANOS: f64 = 5e9;
 /// A payload type that no packet has: 7 bits are all there is.
 const NO_PAYLOAD_TYPE: u8 = 0xff;
 
-/// State of a stream; the fields that every packet touches stand together at the front.
+/// State of a stream; the fields that every packet touches stand together at the front, in four cache lines.
 #[derive(Clone, Debug)]
 #[repr(C)]
 pub struct Stream {
@@ -45,59 +45,62 @@ pub struct Stream {
     pub last_arrival: Timestamp,
     /// When the running interval ends.
     pub interval_end: Timestamp,
-    /// RTP clock ticks a nanosecond; zero while the clock is unknown. And the other way round.
-    ticks_per_nano: f64,
+    /// Length of an RTP clock tick; zero while the clock is unknown.
     nanos_per_tick: f64,
-    /// Interarrival jitter in ticks (RFC 3550 A.8), its maximum, and the sum over packets 2 to n.
+    /// Interarrival jitter in nanoseconds (RFC 3550 A.8), its maximum, and the sum over packets 2 to n.
     jitter: f64,
     jitter_max: f64,
     jitter_sum: f64,
-    jitter_count: u64,
-    /// The same estimate over the media packets alone, nanoseconds: an event's packets all carry the time of its start.
-    media_jitter: f64,
-    media_transit: f64,
-    pub packets: u64,
+    jitter_count: u32,
     last_timestamp: u32,
     last_sequence: u16,
-    /// Ticks between two packets in a row.
-    packet_ticks: u32,
-    /// Row of the numbers that this stream is counted in.
-    pub cell: u32,
     /// The media payload type.
     pub payload_type: u8,
     /// The payload type of events or comfort noise between the media packets.
     pub side_payload_type: u8,
-    pub side_is_event: bool,
-    pub codec: CodecId,
-    /// The mode of the last speech frame, for codecs that have several.
-    pub mode: Option<u8>,
+    /// Ticks between two packets in a row.
+    packet_ticks: u32,
+    /// Row of the numbers that this stream is counted in.
+    pub cell: u32,
     /// Whether the slot holds a stream that is running.
     pub in_use: bool,
     /// Whether the playout buffer is emulated: sound, on a known clock.
     pub is_played: bool,
-    /// Whether SDP says that the payload is encrypted.
-    pub is_encrypted: bool,
+    /// Whether events or comfort noise stand between the media packets.
+    has_asides: bool,
+    /// Whether packets are of interest to the relay's links, or may come to be.
+    pub may_be_relayed: bool,
     /// Whether each packet's payload says something that is counted.
     pub tells: Tells,
-    pub relay: relay::Role,
+    pub codec: CodecId,
     /// Longest time between two arrivals of the running interval, nanoseconds.
     interval_gap: i64,
     pub playout: Playout,
     pub sequence: Sequence,
     // From here on: touched once an interval or less.
+    /// The mode of the last speech frame, for codecs that have several.
+    pub mode: Option<u8>,
+    pub side_is_event: bool,
+    /// Whether SDP says that the payload is encrypted.
+    pub is_encrypted: bool,
+    /// Whether a row counts this stream as active.
+    pub is_counted: bool,
+    /// The party of the call that it goes to, where SDP told.
+    pub toward: Option<Party>,
+    pub relay: relay::Role,
+    /// Jitter of the media packets alone, nanoseconds, where others stand between them: an event's packets all carry the
+    /// time of its start. And the transit time of the last media packet.
+    media_jitter: f64,
+    media_transit: f64,
     pub first_arrival: Timestamp,
     pub interval_start: Timestamp,
     gap_max: i64,
     pub duplicates: u64,
     pub reordered: u64,
     pub clock_rate: u32,
-    /// Whether a row counts this stream as active.
-    pub is_counted: bool,
     pub interval: Baseline,
     /// The call that this stream belongs to; zero for none.
     pub call: u64,
-    /// The party of the call that it goes to, where SDP told.
-    pub toward: Option<Party>,
     /// DTMF digits and the timestamp of the last event.
     pub dtmf_events: u32,
     pub last_event: Option<Event>,
@@ -183,7 +186,6 @@ pub struct Baseline {
     pub bursts: u32,
     pub burst_packets: u32,
     pub burst_losses: u32,
-    played: (f64, u64),
 }
 
 /// What one interval of a stream showed.
@@ -226,62 +228,59 @@ impl Stream {
             key,
             last_arrival: now,
             interval_end,
-            ticks_per_nano: 0.0,
             nanos_per_tick: 0.0,
             jitter: 0.0,
             jitter_max: 0.0,
             jitter_sum: 0.0,
             jitter_count: 0,
-            media_jitter: 0.0,
-            media_transit: 0.0,
-            packets: 1,
             last_timestamp: packet.timestamp,
             last_sequence: packet.sequence,
-            packet_ticks: 0,
-            cell: 0,
             payload_type: packet.payload_type,
             side_payload_type: NO_PAYLOAD_TYPE,
-            side_is_event: false,
-            codec: CodecId::UNKNOWN,
-            mode: None,
+            packet_ticks: 0,
+            cell: 0,
             in_use: true,
             is_played: false,
-            is_encrypted: false,
+            has_asides: false,
+            may_be_relayed: false,
             tells: Tells::Nothing,
-            relay: relay::Role::NEW,
+            codec: CodecId::UNKNOWN,
             interval_gap: 0,
             playout: Playout::new(now, playout),
             sequence: Sequence::new(packet.sequence),
+            mode: None,
+            side_is_event: false,
+            is_encrypted: false,
+            is_counted: false,
+            toward: None,
+            relay: relay::Role::NEW,
+            media_jitter: 0.0,
+            media_transit: 0.0,
             first_arrival: now,
             interval_start: now,
             gap_max: 0,
             duplicates: 0,
             reordered: 0,
             clock_rate: 0,
-            is_counted: false,
             interval: Baseline::default(),
             call: 0,
-            toward: None,
             dtmf_events: 0,
             last_event: None,
             round_trips: RoundTrips::default(),
         }
     }
 
-    /// Sets the RTP clock; ticks measured on another clock keep their time.
+    /// Packets that arrived, duplicates and strays included.
+    pub fn packets(&self) -> u64 {
+        self.sequence.unique() + self.duplicates + self.sequence.strays()
+    }
+
+    /// Sets the RTP clock.
     pub fn set_clock(&mut self, clock_rate: u32) {
-        if clock_rate == self.clock_rate || clock_rate == 0 {
-            return;
+        if clock_rate != 0 {
+            self.clock_rate = clock_rate;
+            self.nanos_per_tick = 1e9 / f64::from(clock_rate);
         }
-        if self.clock_rate != 0 {
-            let scale = f64::from(clock_rate) / f64::from(self.clock_rate);
-            self.jitter *= scale;
-            self.jitter_max *= scale;
-            self.jitter_sum *= scale;
-        }
-        self.clock_rate = clock_rate;
-        self.ticks_per_nano = f64::from(clock_rate) / 1e9;
-        self.nanos_per_tick = 1e9 / f64::from(clock_rate);
     }
 
     /// Takes a further packet of the stream; tells what it was, and whether it was discarded as too late.
@@ -295,11 +294,12 @@ impl Stream {
         settled: &mut Settled,
         burst: &mut impl FnMut(u64),
     ) -> (Arrival, bool) {
-        self.packets += 1;
         let gap = now.nanos_since(self.last_arrival);
         self.interval_gap = self.interval_gap.max(gap);
         let ticks = packet.timestamp.wrapping_sub(self.last_timestamp) as i32;
-        let late = if self.is_played { self.play(now, gap, ticks, role, playout) } else { Late::default() };
+        // By how much longer the packet was under way than the one before: D of RFC 3550 A.8, arrivals not rounded to ticks.
+        let change = gap as f64 - f64::from(ticks) * self.nanos_per_tick;
+        let late = if self.is_played { self.play(now, gap, change, role, playout) } else { Late::default() };
         let arrival = self.sequence.arrive(packet.sequence, ticks > 0, late.discarded(playout), settled, burst);
         self.last_arrival = now;
         self.last_timestamp = packet.timestamp;
@@ -312,43 +312,47 @@ impl Stream {
             }
             Arrival::Reordered => self.reordered += 1,
             Arrival::Duplicate => self.duplicates += 1,
-            Arrival::Stray | Arrival::Restart => {
-                // A timestamp that starts anew says nothing about transit times.
-                let d = gap as f64 * self.ticks_per_nano - f64::from(ticks);
-                if d.abs() > f64::from(self.clock_rate) * RESTART_SECONDS {
-                    return (arrival, false);
-                }
-            }
+            // A timestamp that starts anew says nothing about transit times.
+            Arrival::Stray | Arrival::Restart if change.abs() > RESTART_NANOS => return (arrival, false),
+            Arrival::Stray | Arrival::Restart => {}
         }
-        if self.ticks_per_nano > 0.0 {
-            // RFC 3550 A.8, with the arrival not rounded to ticks: D is the change of the transit time.
-            let d = (gap as f64 * self.ticks_per_nano - f64::from(ticks)).abs();
-            self.jitter += (d - self.jitter) / 16.0;
+        if self.nanos_per_tick > 0.0 {
+            self.jitter += (change.abs() - self.jitter) / 16.0;
             self.jitter_sum += self.jitter;
             self.jitter_max = self.jitter_max.max(self.jitter);
             self.jitter_count += 1;
         }
         let first = matches!(arrival, Arrival::InOrder | Arrival::Reordered);
         if first && late.any() {
-            self.playout.late_fixed += u64::from(late.fixed);
-            self.playout.late_adaptive += u64::from(late.adaptive);
+            self.playout.late_fixed += u32::from(late.fixed);
+            self.playout.late_adaptive += u32::from(late.adaptive);
         }
         (arrival, first && late.discarded(playout))
     }
 
     /// The packet's turn in the playout buffer, and the jitter of the media alone.
     #[inline(always)]
-    fn play(&mut self, now: Timestamp, gap: i64, ticks: i32, role: Role, settings: &playout::Settings) -> Late {
-        let change = gap as f64 - f64::from(ticks) * self.nanos_per_tick;
-        let late = self.playout.arrive(now, gap, change, role, settings);
+    fn play(&mut self, now: Timestamp, gap: i64, change: f64, role: Role, settings: &playout::Settings) -> Late {
+        if self.has_asides || role == Role::Aside {
+            self.play_between(change, role);
+        }
+        self.playout.arrive(now, gap, change, role, settings)
+    }
+
+    /// Follows the media packets alone, from the first packet on that is none; until then both are the same.
+    #[inline(never)]
+    fn play_between(&mut self, change: f64, role: Role) {
+        let before = self.playout.transit();
+        if !self.has_asides {
+            (self.has_asides, self.media_jitter, self.media_transit) = (true, self.jitter, before);
+        }
         if role != Role::Aside {
-            let transit = self.playout.transit();
+            let transit = before + change;
             let d = (transit - std::mem::replace(&mut self.media_transit, transit)).abs();
-            if d < RESTART_SECONDS * 1e9 {
+            if d < RESTART_NANOS {
                 self.media_jitter += (d - self.media_jitter) / 16.0;
             }
         }
-        late
     }
 
     fn ticks_to_seconds(&self, ticks: f64) -> Option<f64> {
@@ -357,24 +361,20 @@ impl Stream {
 
     /// The running estimate, its mean over packets 2 to n (of a single packet there is none), its maximum; in seconds.
     pub fn jitter(&self) -> Option<Jitter> {
-        let mean = (self.jitter_count > 0).then(|| self.jitter_sum / self.jitter_count as f64);
-        Some(Jitter {
-            last: self.ticks_to_seconds(self.jitter)?,
-            mean: mean.and_then(|mean| self.ticks_to_seconds(mean)),
-            max: self.ticks_to_seconds(self.jitter_max)?,
-        })
+        let mean = (self.jitter_count > 0).then(|| self.jitter_sum / f64::from(self.jitter_count) / 1e9);
+        (self.clock_rate != 0).then_some(Jitter { last: self.jitter / 1e9, mean, max: self.jitter_max / 1e9 })
     }
 
     /// Mean and longest time between arrivals, seconds; `None` for a single packet.
     pub fn gaps(&self) -> Option<(f64, f64)> {
-        let between = self.packets.checked_sub(1).filter(|n| *n > 0)?;
+        let between = self.packets().checked_sub(1).filter(|n| *n > 0)?;
         let mean = self.last_arrival.seconds_since(self.first_arrival) / between as f64;
         Some((mean, self.gap_max.max(self.interval_gap) as f64 / 1e9))
     }
 
     /// Jitter of the media packets alone, seconds; `None` where no playout is emulated.
     pub fn media_jitter(&self) -> Option<f64> {
-        self.is_played.then_some(self.media_jitter / 1e9)
+        self.is_played.then_some(if self.has_asides { self.media_jitter } else { self.jitter } / 1e9)
     }
 
     /// Time that one packet holds, seconds: the step of the timestamp between the last two in a row.
@@ -421,7 +421,7 @@ impl Stream {
 
     /// Mean delay of the believed playout buffer, seconds; zero where none is emulated.
     pub fn buffer_seconds(&self, settings: &playout::Settings) -> f64 {
-        if self.is_played { self.playout.delay((0.0, 0), settings) } else { 0.0 }
+        if self.is_played { self.playout.delay(settings) } else { 0.0 }
     }
 
     /// Counts a telephone event by one of its packets; true for the first of a DTMF digit. `code` is `None` where the payload
@@ -447,7 +447,7 @@ impl Stream {
     fn baseline(&self) -> Baseline {
         let pattern = self.sequence.pattern();
         Baseline {
-            packets: self.packets as u32,
+            packets: self.packets() as u32,
             expected: self.sequence.expected() as u32,
             unique: self.sequence.unique() as u32,
             late: self.sequence.late() as u32,
@@ -456,7 +456,6 @@ impl Stream {
             bursts: pattern.c13,
             burst_packets: pattern.burst_packets() as u32,
             burst_losses: pattern.lost_in_bursts() as u32,
-            played: self.playout.so_far(),
         }
     }
 
@@ -472,6 +471,7 @@ impl Stream {
         self.gap_max = self.gap_max.max(self.interval_gap);
         let gap = std::mem::take(&mut self.interval_gap);
         self.relay.show_again();
+        self.may_be_relayed = self.relay.is_active();
         if current.packets == before.packets {
             return None;
         }
@@ -485,11 +485,11 @@ impl Stream {
             loss_ratio: ratio(lost),
             missed_ratio,
             burst_ratio: burst_ratio(grown(|at| at.losses), grown(|at| at.runs), missed_ratio),
-            buffer_seconds: if self.is_played { self.playout.delay(before.played, playout) } else { 0.0 },
+            buffer_seconds: if self.is_played { self.playout.close_interval(playout) } else { 0.0 },
             bursts: grown(|at| at.bursts),
             burst_packets: grown(|at| at.burst_packets),
             burst_losses: grown(|at| at.burst_losses),
-            jitter_seconds: self.media_jitter().or_else(|| self.ticks_to_seconds(self.jitter)),
+            jitter_seconds: self.media_jitter().or_else(|| self.jitter().map(|jitter| jitter.last)),
             gap_seconds: gap as f64 / 1e9,
         })
     }

@@ -67,7 +67,7 @@ struct Playout {
 
 #[derive(Serialize)]
 struct PlayoutBuffer {
-    delay_seconds: Option<f64>,
+    delay_seconds: f64,
     discarded: u64,
 }
 
@@ -179,7 +179,7 @@ fn playout(report: &StreamReport) -> Option<Playout> {
     let both = report.playout?;
     Some(Playout {
         buffer: both.buffer.name(),
-        fixed: PlayoutBuffer { delay_seconds: Some(both.fixed_seconds), discarded: both.discarded_fixed },
+        fixed: PlayoutBuffer { delay_seconds: both.fixed_seconds, discarded: both.discarded_fixed },
         adaptive: PlayoutBuffer { delay_seconds: both.adaptive_seconds, discarded: both.discarded_adaptive },
     })
 }

@@ -49,14 +49,15 @@ impl Packet {
             Err(RtpReaderError::PaddingLengthInvalid(_)) => return Packet::parse_cut(bytes, length),
             Err(_) => return None,
         };
+        let payload = reader.payload();
         Some(Packet {
             ssrc: reader.ssrc(),
             timestamp: reader.timestamp(),
             sequence: reader.sequence_number().into(),
             payload_type: reader.payload_type(),
             marker: reader.mark(),
-            payload_length: reader.payload().len() as u32,
-            head: head(reader.payload()),
+            payload_length: payload.len() as u32,
+            head: head(payload),
         })
     }
 

@@ -18,10 +18,12 @@ use link::{AHEAD, Entered, INSIDE, Link};
 
 pub use link::Totals;
 
-/// An outgoing stream looks for its source by so many telling payloads, and anew when the link is lost.
-const SEEK_PACKETS: u16 = 1024;
-/// Telling payloads of an incoming stream that are shown at its start, and then in each interval.
-const SHOW_PACKETS: u16 = 64;
+/// An outgoing stream looks for its source by so many telling payloads at its start, or when the link is lost.
+const SEEK_PACKETS: u16 = 256;
+/// And by so many in each interval: the two streams of a B2BUA begin together, and so do their intervals.
+const SEEK_AGAIN: u16 = 64;
+/// Telling payloads of an incoming stream that are shown at its start, and in each interval.
+const SHOW_PACKETS: u16 = 48;
 /// Payloads in a row that have to agree before two streams are one.
 const AGREED: u8 = 3;
 /// Outgoing packets without counterpart in a row after which the link is given up.
@@ -39,9 +41,11 @@ pub const NONE: u32 = u32::MAX;
 pub struct Role {
     /// It ends at this host, and may come out of it again.
     may_feed: bool,
+    /// It leaves this host, and may have come into it.
+    leaves: bool,
     /// So many of its payloads are still shown to the outgoing streams.
     shows: u16,
-    /// It leaves this host, and looks for where it comes from by so many more of its payloads.
+    /// It looks for where it comes from by so many more of its payloads.
     seeks: u16,
     /// The links in which it is the incoming and the outgoing stream.
     feeds: u32,
@@ -53,8 +57,17 @@ pub struct Role {
 }
 
 impl Role {
-    pub const NEW: Role =
-        Role { may_feed: false, shows: 0, seeks: 0, feeds: NONE, fed_by: NONE, candidate: NONE, offset: 0, agreed: 0 };
+    pub const NEW: Role = Role {
+        may_feed: false,
+        leaves: false,
+        shows: 0,
+        seeks: 0,
+        feeds: NONE,
+        fed_by: NONE,
+        candidate: NONE,
+        offset: 0,
+        agreed: 0,
+    };
 
     /// Whether a packet of the stream is of interest here.
     #[inline(always)]
@@ -65,6 +78,7 @@ impl Role {
     /// An interval begins.
     pub fn show_again(&mut self) {
         self.shows = if self.may_feed && self.feeds == NONE { SHOW_PACKETS } else { 0 };
+        self.seeks = if self.leaves && self.fed_by == NONE { self.seeks.max(SEEK_AGAIN) } else { 0 };
     }
 }
 
@@ -114,9 +128,9 @@ impl Media {
         let may_feed = unknown || self.site.is_local(key.destination_ip);
         let leaves = unknown || self.site.is_local(key.source_ip);
         let (shows, seeks) = (u16::from(may_feed) * SHOW_PACKETS, u16::from(leaves) * SEEK_PACKETS);
-        let role = Role { may_feed, shows, seeks, ..Role::NEW };
+        let role = Role { may_feed, leaves, shows, seeks, ..Role::NEW };
         if let Some(stream) = self.streams.get_mut(at) {
-            stream.relay = role;
+            (stream.relay, stream.may_be_relayed) = (role, role.is_active());
         }
         if may_feed {
             self.relays.by_ssrc.insert(key.ssrc, at);
@@ -126,6 +140,13 @@ impl Media {
     /// A packet of a stream that is relayed, or may be.
     #[inline(never)]
     pub(super) fn relay(&mut self, now: Timestamp, at: u32, packet: &Packet, arrival: Arrival, aside: bool) {
+        self.relay_one(now, at, packet, arrival, aside);
+        if let Some(stream) = self.streams.get_mut(at) {
+            stream.may_be_relayed = stream.relay.is_active();
+        }
+    }
+
+    fn relay_one(&mut self, now: Timestamp, at: u32, packet: &Packet, arrival: Arrival, aside: bool) {
         if !matches!(arrival, Arrival::InOrder | Arrival::Reordered) {
             return;
         }
@@ -210,7 +231,7 @@ impl Media {
     fn seek(&mut self, now: Timestamp, at: u32, packet: &Packet) {
         let Some(stream) = self.streams.get_mut(at) else { return };
         stream.relay.seeks -= u16::from(is_telling(packet));
-        let packets = stream.packets;
+        let packets = stream.packets();
         if (packets <= 4 || packets.is_power_of_two())
             && let Some(from) = self.numbered_alike(at, packet)
         {
@@ -280,7 +301,7 @@ impl Media {
         }
         self.relays.links[at as usize] = Some(link);
         if let Some(stream) = self.streams.get_mut(from) {
-            (stream.relay.feeds, stream.relay.shows) = (at, 0);
+            (stream.relay.feeds, stream.relay.shows, stream.may_be_relayed) = (at, 0, true);
         }
         if let Some(stream) = self.streams.get_mut(to) {
             (stream.relay.fed_by, stream.relay.seeks) = (at, 0);
