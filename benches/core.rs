@@ -7,6 +7,7 @@ use std::sync::Arc;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use sidetone::config::Config;
 use sidetone::engine::{Engine, Settings};
+use sidetone::media::Pattern;
 use sidetone::metrics::exposition::openmetrics_to_text;
 use sidetone::metrics::{Workers, render};
 use sidetone::numbers::Collection;
@@ -83,12 +84,15 @@ fn endpoint(network: u8, n: usize) -> SocketAddr {
 }
 
 /// Packets of many streams in turn, as they come off a wire: every packet meets a stream that was not touched for long.
+/// Speech (PCMU) runs through the playout buffers, video (H.263) does not: the difference is what they cost.
 fn streams(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("engine");
-    for count in [200usize, 20_000] {
+    for (kind, payload_type, count) in
+        [("speech", 0u8, 200usize), ("video", 34, 200), ("speech", 0, 20_000), ("video", 34, 20_000)]
+    {
         let mut engine = engine(&Config::default(), Site::default());
         let mut frames: Vec<Vec<u8>> = (0..count)
-            .map(|n| ethernet(&udp(endpoint(1, n), endpoint(2, n), &packets::rtp(0, 0, 0, n as u32 + 99, 160))))
+            .map(|n| ethernet(&udp(endpoint(1, n), endpoint(2, n), &packets::rtp(payload_type, 0, 0, n as u32 + 99, 160))))
             .collect();
         let (mut sequence, mut now) = (0u16, 1_700_000_000_000 * MILLISECOND);
         let mut round = |engine: &mut Engine, frames: &mut [Vec<u8>]| {
@@ -103,10 +107,35 @@ fn streams(criterion: &mut Criterion) {
         };
         (0..8).for_each(|_| round(&mut engine, &mut frames));
         group.throughput(Throughput::Elements(count as u64));
-        group.bench_function(BenchmarkId::new("RTP packets of streams", count), |b| {
+        group.bench_function(BenchmarkId::new(format!("RTP packets of {kind} streams"), count), |b| {
             b.iter(|| round(&mut engine, &mut frames));
         });
     }
+    group.finish();
+}
+
+/// Bursts and gaps at 2 % loss, a block of 64 packets at a time, as streams do it.
+fn loss_pattern(criterion: &mut Criterion) {
+    let mut state = 7u64;
+    let words: Vec<u64> = (0..1024)
+        .map(|_| {
+            let bits = (0..64).map(|bit| {
+                // Knuth's linear congruential generator (MMIX).
+                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                u64::from(state >> 33 < (1 << 31) / 50) << bit
+            });
+            bits.fold(0, |word, bit| word | bit)
+        })
+        .collect();
+    let mut group = criterion.benchmark_group("loss pattern");
+    group.throughput(Throughput::Elements(64 * words.len() as u64));
+    group.bench_function("2 % lost", |b| {
+        b.iter(|| {
+            let mut pattern = Pattern::default();
+            words.iter().for_each(|word| pattern.block(*word, 0, 64));
+            pattern.losses
+        });
+    });
     group.finish();
 }
 
@@ -147,5 +176,5 @@ fn scrape(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, decoding, signalling, streams, e_model, scrape);
+criterion_group!(benches, decoding, signalling, streams, loss_pattern, e_model, scrape);
 criterion_main!(benches);

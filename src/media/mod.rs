@@ -219,6 +219,8 @@ impl Media {
         self.identify(at, first.payload_type);
         self.begin_relaying(at);
         let Some(stream) = self.streams.get_mut(at) else { return };
+        stream.round_trips.to_source.is_here = self.site.is_local(key.source_ip);
+        stream.round_trips.to_destination.is_here = self.site.is_local(key.destination_ip);
         let cell = &mut self.numbers.cells[stream.cell as usize];
         cell.started += 1;
         cell.packets += 1;
@@ -341,7 +343,11 @@ fn min_mos(a: Option<f64>, b: Option<f64>) -> Option<f64> {
 
 fn close_interval(stream: &mut Stream, now: Timestamp, settings: &Settings, numbers: &mut Numbers) {
     let Some(interval) = stream.close_interval(now, settings.interval_nanos, &settings.playout) else { return };
-    let delay = Delay::new(stream.round_trips.latest(), interval.buffer_seconds, settings);
+    let round_trip = stream.round_trips.latest();
+    let delay = Delay::new(round_trip, interval.buffer_seconds, settings);
     let rating = report::rating(stream, settings, interval.missed_ratio, interval.burst_ratio, delay.seconds);
     numbers.observe(stream.cell, &interval, rating.map(|rating| (rating.mos, delay)));
+    if let Some(seconds) = round_trip {
+        numbers.observe_end_to_end(stream.cell, seconds);
+    }
 }

@@ -122,7 +122,7 @@ static MOS: Family = Family::histogram(
     "rtp_mos",
     "",
     LABELS,
-    "Estimated mean opinion score (ITU-T G.107) of what the playout buffer lets through, one observation a stream an interval; codecs without model are left out.",
+    "Estimated mean opinion score (ITU-T G.107, G.107.1, G.107.2, on the scale of G.107) of what the playout buffer lets through, one observation a stream an interval; codecs without model are left out.",
 );
 static LOSS_BURST: Family =
     Family::histogram("rtp_loss_burst_packets", "", LABELS, "Length of each run of consecutive lost packets.");
@@ -311,6 +311,13 @@ impl Numbers {
         row.observe(interval, rated.map(|(mos, _)| mos));
         if let Some((_, delay)) = rated {
             self.sundry.observe_delay(delay.source, row.key.direction, row.key.peer, delay.seconds);
+        }
+    }
+
+    /// The round trip between both ends of a stream, once an interval.
+    pub fn observe_end_to_end(&mut self, cell: u32, seconds: f64) {
+        if let Some(CellKey { direction, peer, .. }) = self.cells.get(cell as usize).map(|row| row.key) {
+            self.sundry.observe_end_to_end(direction, peer, seconds);
         }
     }
 

@@ -140,6 +140,8 @@ pub struct Side {
     last: f32,
     sum: f32,
     count: u32,
+    /// The end is this very host: what was not measured to it is nothing.
+    pub is_here: bool,
 }
 
 impl Side {
@@ -162,12 +164,19 @@ impl Side {
 impl RoundTrips {
     /// Mean round trip from end to end, seconds; `None` until both sides are known.
     pub fn end_to_end(&self) -> Option<f64> {
-        Some(self.to_source.mean()? + self.to_destination.mean()?)
+        self.sum(Side::mean)
     }
 
     /// The last round trips of both sides together, seconds.
     pub fn latest(&self) -> Option<f64> {
-        Some(self.to_source.last()? + self.to_destination.last()?)
+        self.sum(Side::last)
+    }
+
+    fn sum(&self, of: fn(&Side) -> Option<f64>) -> Option<f64> {
+        let (source, destination) = (of(&self.to_source), of(&self.to_destination));
+        let or_here = |seconds: Option<f64>, side: &Side| seconds.or(side.is_here.then_some(0.0));
+        source.or(destination)?;
+        Some(or_here(source, &self.to_source)? + or_here(destination, &self.to_destination)?)
     }
 }
 

@@ -7,6 +7,7 @@ use crate::site::{Direction, PeerId, Site};
 use crate::wire::multiplex::Protocol;
 
 use super::delay::Source;
+use super::numbers::ROUND_TRIP_BOUNDS;
 use super::problems::Problem;
 
 const DELAY_BOUNDS: &[f64] = &[0.02, 0.04, 0.06, 0.08, 0.1, 0.125, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.75, 1.0];
@@ -31,6 +32,12 @@ static DELAY: Family = Family::histogram(
     &["source", "direction", "peer"],
     "One-way delay that the E-model was given, playout buffer included, one observation a stream an interval; source is rtcp where round trips measured it, else assumed.",
 );
+static END_TO_END: Family = Family::histogram(
+    "rtcp_end_to_end_round_trip_seconds",
+    "seconds",
+    &["direction", "peer"],
+    "Round trip between both ends of a stream, the sum of those from here to each; one observation a stream an interval, once both are known.",
+);
 static RELAY_DELAY: Family = Family::histogram(
     "rtp_relay_delay_seconds",
     "seconds",
@@ -45,7 +52,7 @@ static MULTIPLEXED: Family = Family::counter(
 );
 
 /// The families of this file, in the order of the catalogue.
-pub static FAMILIES: &[&Family] = &[&DTMF, &PROBLEMS, &DELAY, &RELAY_DELAY, &MULTIPLEXED];
+pub static FAMILIES: &[&Family] = &[&DTMF, &PROBLEMS, &DELAY, &END_TO_END, &RELAY_DELAY, &MULTIPLEXED];
 
 /// All of them.
 #[derive(Clone, Debug, Default)]
@@ -55,6 +62,7 @@ pub struct Sundry {
     delays: HashMap<(Source, Direction, PeerId), Histogram>,
     multiplexed: HashMap<(Protocol, Direction), u64>,
     relays: HashMap<Direction, Histogram>,
+    end_to_end: HashMap<(Direction, PeerId), Histogram>,
 }
 
 impl Sundry {
@@ -75,6 +83,11 @@ impl Sundry {
         histogram.or_insert_with(|| Histogram::new(DELAY_BOUNDS)).observe(seconds);
     }
 
+    pub fn observe_end_to_end(&mut self, direction: Direction, peer: PeerId, seconds: f64) {
+        let histogram = self.end_to_end.entry((direction, peer));
+        histogram.or_insert_with(|| Histogram::new(ROUND_TRIP_BOUNDS)).observe(seconds);
+    }
+
     pub fn observe_relay(&mut self, direction: Direction, seconds: f64) {
         let histogram = self.relays.entry(direction);
         histogram.or_insert_with(|| Histogram::new(RELAY_BOUNDS)).observe(seconds);
@@ -90,6 +103,10 @@ impl Sundry {
         for ((source, direction, peer), histogram) in &self.delays {
             let labels = vec![fixed(source.name()), fixed(direction.name()), site.name(*peer)];
             out.add(&DELAY, labels, Value::Histogram(histogram.clone()));
+        }
+        for ((direction, peer), histogram) in &self.end_to_end {
+            let labels = vec![fixed(direction.name()), site.name(*peer)];
+            out.add(&END_TO_END, labels, Value::Histogram(histogram.clone()));
         }
         for (direction, histogram) in &self.relays {
             out.add(&RELAY_DELAY, vec![fixed(direction.name())], Value::Histogram(histogram.clone()));

@@ -39,8 +39,12 @@ pub(super) struct StreamEntry {
     relay: Option<Relay>,
     delay_seconds: f64,
     delay_source: &'static str,
+    /// The Recommendation that rates the codec, and its R.
+    model: Option<&'static str>,
     r_factor: Option<f64>,
+    /// On the scale of G.107, whatever the model; beside it on the model's own.
     mos: Option<f64>,
+    mos_model_scale: Option<f64>,
     round_trip_seconds: StreamRoundTrip,
 }
 
@@ -154,8 +158,10 @@ pub(super) fn entry(findings: &Findings, report: &StreamReport, ids: &BTreeMap<u
         }),
         delay_seconds: report.delay.seconds,
         delay_source: report.delay.source.name(),
+        model: report.rating.map(|rating| rating.model.as_str()),
         r_factor: report.rating.map(|rating| rating.r_factor),
         mos: report.rating.map(|rating| rating.mos),
+        mos_model_scale: report.rating.map(|rating| rating.mos_model_scale),
         round_trip_seconds: rtcp::stream_round_trip(&report.round_trips),
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt::{self, Display, Write};
 
 use crate::call::{Call, Outcome};
-use crate::media::{FAIR_MOS, GOOD_MOS, Problem, StreamReport};
+use crate::media::{FAIR_MOS, GOOD_MOS, Problem, RelayReport, StreamReport};
 use crate::wire::Undecoded;
 
 use super::Findings;
@@ -21,6 +21,7 @@ pub fn render(findings: &Findings) -> Result<String, fmt::Error> {
     wrong(findings, &mut out)?;
     calls(findings, &mut out)?;
     streams(findings, &mut out)?;
+    relays(findings, &mut out)?;
     signalling(findings, &mut out)?;
     Ok(out)
 }
@@ -204,6 +205,33 @@ fn streams(findings: &Findings, out: &mut String) -> fmt::Result {
             or_dash(stream.jitter.map(|jitter| jitter.max * 1e3), 2),
             or_dash(mos, 2),
             quality(mos),
+        )?;
+    }
+    more(rows.len(), out)
+}
+
+/// What this host added to the streams that it passed on; the slowest first.
+fn relays(findings: &Findings, out: &mut String) -> fmt::Result {
+    let streams = findings.analysis.streams.iter().enumerate();
+    let mut rows: Vec<(usize, &StreamReport, &RelayReport)> =
+        streams.filter_map(|(at, stream)| Some((at, stream, stream.relay.as_ref()?))).collect();
+    if rows.is_empty() {
+        return Ok(());
+    }
+    rows.sort_by(|a, b| b.2.totals.delay_max.total_cmp(&a.2.totals.delay_max));
+    writeln!(out, "\nPassed on by a relay: {}", rows.len())?;
+    writeln!(out, "  {:>4} {:>4} {:>8} {:>6} {:>8} {:>8}", "in", "out", "packets", "lost", "mean ms", "max ms")?;
+    for (at, stream, relay) in rows.iter().take(MAX_ROWS) {
+        let totals = relay.totals;
+        let mean = (totals.packets > 0).then(|| totals.delay_sum / totals.packets as f64 * 1e3);
+        writeln!(
+            out,
+            "  {:>4} {at:>4} {:>8} {:>6} {:>8} {:>8.3}",
+            or_dash(findings.index_of(&relay.from, stream.first_arrival), 0),
+            totals.packets,
+            totals.lost,
+            or_dash(mean, 3),
+            totals.delay_max * 1e3,
         )?;
     }
     more(rows.len(), out)
