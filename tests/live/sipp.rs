@@ -104,13 +104,18 @@ fn last_row(csv: &str) -> HashMap<String, u64> {
 
 /// Writes `media.pcap` for SIPp's play_pcap_audio: `packets` of PCMA, 20 ms each, without any loss.
 pub fn write_media(folder: &Path, packets: u16) {
+    write_stream(folder, packets, 0x51de_704e, 8);
+}
+
+/// The same with this SSRC and this static payload type of G.711.
+pub fn write_stream(folder: &Path, packets: u16, ssrc: u32, payload_type: u8) {
     // https://www.tcpdump.org/manpages/pcap-savefile.5.html: microseconds, version 2.4, LINKTYPE_ETHERNET.
     let mut file = Vec::new();
     for field in [0xa1b2_c3d4_u32, 0x0004_0002, 0, 0, 65535, 1] {
         file.extend(field.to_le_bytes());
     }
     for n in 0..packets {
-        let frame = media_frame(n);
+        let frame = media_frame(n, ssrc, payload_type);
         let time_ms = u32::from(n) * PACKET_TIME_MS;
         let length = u32::try_from(frame.len()).expect("a short frame");
         // SIPp takes a first time of 0 for none.
@@ -123,7 +128,7 @@ pub fn write_media(folder: &Path, packets: u16) {
 }
 
 // SIPp sends the UDP payload under headers of its own: checksums stay 0.
-fn media_frame(n: u16) -> Vec<u8> {
+fn media_frame(n: u16, ssrc: u32, payload_type: u8) -> Vec<u8> {
     const SAMPLES: u16 = 160;
     let udp_length = 8 + 12 + SAMPLES;
     let mut frame = vec![0; 12];
@@ -134,11 +139,11 @@ fn media_frame(n: u16) -> Vec<u8> {
     for field in [6000, 6000, udp_length, 0] {
         frame.extend(u16::to_be_bytes(field));
     }
-    // RFC 3550 section 5.1: version 2, payload type 8, the marker on the first packet; the sequence wraps underway.
-    frame.extend([0x80, if n == 0 { 0x88 } else { 0x08 }]);
+    // RFC 3550 section 5.1: version 2, the marker on the first packet; the sequence wraps underway.
+    frame.extend([0x80, if n == 0 { 0x80 | payload_type } else { payload_type }]);
     frame.extend(65_530_u16.wrapping_add(n).to_be_bytes());
     frame.extend((u32::from(n) * u32::from(SAMPLES)).to_be_bytes());
-    frame.extend(0x51de_704e_u32.to_be_bytes());
+    frame.extend(ssrc.to_be_bytes());
     // RFC 3551 section 4.5.14: 0xd5 is silence in A-law.
     frame.resize(frame.len() + usize::from(SAMPLES), 0xd5);
     frame
