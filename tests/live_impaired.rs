@@ -190,7 +190,7 @@ fn sipp_calls_through_every_impairment() {
     check_truth(&behind);
     let mut differences = Differences::new("behind the network");
     compare_metrics(&behind, &end, &mut differences);
-    compare_recording(&behind, &file, &mut differences);
+    compare_recording(&behind, &file, &end, &mut differences);
     differences.finish();
     for (name, _) in PROFILES {
         for side in ["a", "b"] {
@@ -274,11 +274,12 @@ fn compare_metrics(behind: &[Behind], end: &Samples, differences: &mut Differenc
 }
 
 /// The recording has the packets of the log, one by one; the report about it has the numbers of both.
-fn compare_recording(behind: &[Behind], file: &Path, differences: &mut Differences) {
+fn compare_recording(behind: &[Behind], file: &Path, end: &Samples, differences: &mut Differences) {
     let frames = frames::read(file);
     let report = support::analyze_json(file);
     let mut worst = 0;
-    for Behind { peer, source, destination, announced, truth } in behind {
+    for one in behind {
+        let Behind { peer, source, destination, announced, truth } = one;
         let on_the_wire: Vec<(&Frame, u16)> = frames
             .iter()
             .filter(|frame| (frame.source, frame.destination) == (*source, *destination))
@@ -306,6 +307,10 @@ fn compare_recording(behind: &[Behind], file: &Path, differences: &mut Differenc
             differences.add(&format!("{peer}: call_id"), &stream["call_id"], announced);
         }
         compare_report(peer, stream, truth, differences);
+        compare_discards(one, stream, end, differences);
+        if ["a", "b"].contains(&peer.as_str()) {
+            compare_delay(peer, stream, differences);
+        }
         compare_jitter(peer, stream, [&truth.jitter, &truth.jitter_at(&times, CLOCK_RATE)], differences);
     }
     println!("the log's times and those of the recording differ by {} us at most", worst / 1000);
@@ -336,8 +341,7 @@ fn compare_jitter(peer: &str, stream: &Value, [log, wire]: [&truth::Jitter; 2], 
     }
 }
 
-/// What the playout buffer discards, in /metrics and in the report.
-#[expect(dead_code, reason = "the playout buffer is not counted yet")]
+/// What a fixed playout buffer of 60 ms discards, in /metrics and in the report.
 fn compare_discards(behind: &Behind, stream: &Value, end: &Samples, differences: &mut Differences) {
     let Behind { peer, truth, .. } = behind;
     let range = truth.discards(CLOCK_RATE);
@@ -460,8 +464,10 @@ fn softphones_through_two_networks_and_their_round_trips() {
     });
     check_truth(&behind);
     let mut differences = Differences::new("between softphones");
+    let file = recording.finish();
     compare_metrics(&behind, &end, &mut differences);
-    compare_recording(&behind, &recording.finish(), &mut differences);
+    compare_recording(&behind, &file, &end, &mut differences);
+    compare_round_trips(&behind, &support::analyze_json(&file), &mut differences);
     differences.finish();
     check_round_trips(
         &between.wait_for_metrics("the streams to be over", |now| now.sum("rtp_streams_active", &[]) == 0.0),
@@ -500,6 +506,35 @@ fn talk(folder: &Path, block: &PortBlock, near: SocketAddr, far: SocketAddr, rel
     relay.finish();
     assert!(log.rtcp.iter().all(|reports| *reports >= 2), "{:?} RTCP datagrams", log.rtcp);
     log
+}
+
+/// The recording has every leg: seen from the sender's own the round trip is that of the whole way, from the receiver's it is none.
+fn compare_round_trips([to_b, to_a]: &[Behind; 2], report: &Value, differences: &mut Differences) {
+    let seconds = |ns: u64| 2.0 * ns as f64 / 1e9;
+    for (behind, from_the_middle) in [(to_b, FAR_NS), (to_a, NEAR_NS)] {
+        let ssrc = format!("0x{:08x}", behind.truth.ssrc);
+        let trips = support::items(&report["rtcp"]["round_trips"]).iter().filter(|trip| trip["ssrc"] == ssrc);
+        let mut trips: Vec<f64> = trips.filter_map(|trip| trip["seconds"].as_f64()).collect();
+        trips.sort_by(f64::total_cmp);
+        // As many reports were answered as there are round trips to a leg.
+        let answered = trips.len() / 3;
+        for (leg, want) in trips.chunks(answered.max(1)).zip([0, from_the_middle, NEAR_NS + FAR_NS].map(seconds)) {
+            let is_it = |got: &f64| (want - 0.001..want + ROUND_TRIP_TOLERANCE).contains(got);
+            if !leg.iter().all(is_it) {
+                differences.add(&format!("round trips to {}", behind.peer), format!("{leg:?}"), want);
+            }
+        }
+        if answered == 0 || !trips.len().is_multiple_of(3) {
+            differences.add(&format!("round trips to {}", behind.peer), format!("{trips:?}"), "three a report");
+        }
+    }
+}
+
+/// What the measured round trip gives the E-model: half of it, and the playout buffer's 60 ms.
+fn compare_delay(peer: &str, stream: &Value, differences: &mut Differences) {
+    differences.equal(&format!("{peer}: delay_source"), &stream["delay_source"], "rtcp");
+    let want = (NEAR_NS + FAR_NS) as f64 / 1e9 + 0.06;
+    differences.near(&format!("{peer}: delay_seconds"), &stream["delay_seconds"], Some(want), ROUND_TRIP_TOLERANCE);
 }
 
 /// RFC 3550 section 6.4.1: to each side, and end to end as their sum.

@@ -4,13 +4,14 @@
 #![allow(clippy::disallowed_methods, reason = "deadlines need a clock; the ban is for the core")]
 
 use std::fs::{self, File};
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::common::{find_program, wait_for};
+use crate::rng::Rng;
 
 /// How long a program may take to end when it is asked to.
 const GRACE: Duration = Duration::from_secs(5);
@@ -149,17 +150,17 @@ pub fn start_kamailio(folder: &Path, configuration: &str, values: &[(&str, &str)
 }
 
 /// rtpengine in user space: without its kernel module.
-pub fn start_rtpengine(folder: &Path, control: SocketAddr, interfaces: &str, ports: (u16, u16)) -> Server {
+pub fn start_rtpengine(folder: &Path, control: SocketAddr, address: Ipv4Addr, ports: (u16, u16)) -> Server {
     let mut command = Command::new(find_program("rtpengine").expect("rtpengine"));
     command.args(["--table=-1", "--foreground", "--log-stderr", "--log-level=6", "--config-file=none"]);
-    command.arg(format!("--listen-ng={control}")).arg(format!("--interface={interfaces}"));
+    command.arg(format!("--listen-ng={control}")).arg(format!("--interface={address}"));
     command.arg(format!("--port-min={}", ports.0)).arg(format!("--port-max={}", ports.1));
-    let mut rtpengine = Server::start(folder, "rtpengine", command.args(["--num-threads=1", "--delete-delay=0"]));
+    let mut rtpengine = Server::start(folder, &format!("rtpengine-{}", control.port()), command.arg("--num-threads=1"));
     rtpengine.wait_for_log("Startup complete");
     rtpengine
 }
 
-/// A baresip that has no sound card: it sends a tone, and throws away what it hears.
+/// A baresip that has no sound card: it sends noise, and throws away what it hears.
 pub struct Softphone<'a> {
     pub name: &'a str,
     pub sip: SocketAddr,
@@ -181,7 +182,7 @@ impl Softphone<'_> {
              module_path {}\nmodule g711.so\nmodule aufile.so\nmodule aubridge.so\nmodule srtp.so\n\
              module_app account.so\nmodule_app contact.so\nmodule_app menu.so\n",
             sip.ip(),
-            own.join("tone.wav").display(),
+            own.join("noise.wav").display(),
             media + 1,
             baresip_modules().display(),
         );
@@ -190,20 +191,24 @@ impl Softphone<'_> {
         let account = format!("<sip:{name}@{sip}>;regint=0;answermode={answers};audio_codecs=PCMA/8000/1{account}\n");
         fs::write(own.join("accounts"), account).expect("an account");
         fs::write(own.join("contacts"), "").expect("no contacts");
-        fs::write(own.join("tone.wav"), tone()).expect("a tone");
-        let mut command = Command::new(find_program("baresip").expect("baresip"));
-        command.arg("-f").arg(&own);
-        if let Some(whom) = dial {
-            command.args(["-e", &format!("/dial {whom}")]);
-        }
-        let mut baresip = Server::start(folder, name, &mut command);
-        baresip.wait_for_log("baresip is ready");
-        baresip
+        fs::write(own.join("noise.wav"), noise(name)).expect("something to say");
+        start_baresip(folder, name, dial)
     }
 }
 
-/// A minute of a tone: 16 bits, 8 kHz, one channel (http://soundfile.sapp.org/doc/WaveFormat/).
-fn tone() -> Vec<u8> {
+fn start_baresip(folder: &Path, name: &str, dial: Option<&str>) -> Server {
+    let mut command = Command::new(find_program("baresip").expect("baresip"));
+    command.arg("-f").arg(folder.join(name));
+    if let Some(whom) = dial {
+        command.args(["-e", &format!("/dial {whom}")]);
+    }
+    let mut baresip = Server::start(folder, name, &mut command);
+    baresip.wait_for_log("baresip is ready");
+    baresip
+}
+
+/// A minute of noise that is nobody else's: 16 bits, 8 kHz, one channel (http://soundfile.sapp.org/doc/WaveFormat/).
+fn noise(name: &str) -> Vec<u8> {
     const SAMPLES: u32 = 60 * 8000;
     let mut file = Vec::new();
     file.extend(b"RIFF");
@@ -214,8 +219,9 @@ fn tone() -> Vec<u8> {
     }
     file.extend(b"data");
     file.extend((2 * SAMPLES).to_le_bytes());
-    let sample = |n: u32| (f64::from(n) * 440.0 / 8000.0 * std::f64::consts::TAU).sin() * 8000.0;
-    file.extend((0..SAMPLES).flat_map(|n| (sample(n) as i16).to_le_bytes()));
+    let seed = name.bytes().fold(1, |seed, byte| seed * 31 + u64::from(byte));
+    let mut rng = Rng::new(seed, 0);
+    file.extend((0..SAMPLES).flat_map(|_| ((rng.next() >> 50) as i16 - 8192).to_le_bytes()));
     file
 }
 

@@ -104,18 +104,32 @@ fn last_row(csv: &str) -> HashMap<String, u64> {
 
 /// Writes `media.pcap` for SIPp's play_pcap_audio: `packets` of PCMA, 20 ms each, without any loss.
 pub fn write_media(folder: &Path, packets: u16) {
-    write_stream(folder, packets, 0x51de_704e, 8);
+    // RFC 3551 section 4.5.14: 0xd5 is silence in A-law.
+    write_pcap(folder, packets, |n| rtp_packet(n, 0x51de_704e, 8, |_| 0xd5));
 }
 
-/// The same with this SSRC and this static payload type of G.711.
+/// The same with this SSRC, this static payload type of G.711, and a payload that is never the same twice.
 pub fn write_stream(folder: &Path, packets: u16, ssrc: u32, payload_type: u8) {
+    write_pcap(folder, packets, |n| telling_packet(n, ssrc, payload_type));
+}
+
+/// The `n`th RTP packet of a stream whose payloads all differ, also from those of other streams.
+pub fn telling_packet(n: u16, ssrc: u32, payload_type: u8) -> Vec<u8> {
+    rtp_packet(n, ssrc, payload_type, |at| {
+        // A multiplicative hash of packet, place and stream: its high bits look like noise.
+        let mixed = ssrc.wrapping_add(u32::from(n) << 8 | u32::from(at)).wrapping_mul(0x9e37_79b1);
+        (mixed >> 24) as u8
+    })
+}
+
+fn write_pcap(folder: &Path, packets: u16, packet: impl Fn(u16) -> Vec<u8>) {
     // https://www.tcpdump.org/manpages/pcap-savefile.5.html: microseconds, version 2.4, LINKTYPE_ETHERNET.
     let mut file = Vec::new();
     for field in [0xa1b2_c3d4_u32, 0x0004_0002, 0, 0, 65535, 1] {
         file.extend(field.to_le_bytes());
     }
     for n in 0..packets {
-        let frame = media_frame(n, ssrc, payload_type);
+        let frame = media_frame(&packet(n));
         let time_ms = u32::from(n) * PACKET_TIME_MS;
         let length = u32::try_from(frame.len()).expect("a short frame");
         // SIPp takes a first time of 0 for none.
@@ -128,9 +142,8 @@ pub fn write_stream(folder: &Path, packets: u16, ssrc: u32, payload_type: u8) {
 }
 
 // SIPp sends the UDP payload under headers of its own: checksums stay 0.
-fn media_frame(n: u16, ssrc: u32, payload_type: u8) -> Vec<u8> {
-    const SAMPLES: u16 = 160;
-    let udp_length = 8 + 12 + SAMPLES;
+fn media_frame(packet: &[u8]) -> Vec<u8> {
+    let udp_length = 8 + packet.len() as u16;
     let mut frame = vec![0; 12];
     frame.extend([0x08, 0x00]);
     frame.extend([0x45, 0]);
@@ -139,12 +152,17 @@ fn media_frame(n: u16, ssrc: u32, payload_type: u8) -> Vec<u8> {
     for field in [6000, 6000, udp_length, 0] {
         frame.extend(u16::to_be_bytes(field));
     }
-    // RFC 3550 section 5.1: version 2, the marker on the first packet; the sequence wraps underway.
-    frame.extend([0x80, if n == 0 { 0x80 | payload_type } else { payload_type }]);
-    frame.extend(65_530_u16.wrapping_add(n).to_be_bytes());
-    frame.extend((u32::from(n) * u32::from(SAMPLES)).to_be_bytes());
-    frame.extend(ssrc.to_be_bytes());
-    // RFC 3551 section 4.5.14: 0xd5 is silence in A-law.
-    frame.resize(frame.len() + usize::from(SAMPLES), 0xd5);
+    frame.extend(packet);
     frame
+}
+
+fn rtp_packet(n: u16, ssrc: u32, payload_type: u8, sample: impl Fn(u8) -> u8) -> Vec<u8> {
+    const SAMPLES: u8 = 160;
+    // RFC 3550 section 5.1: version 2, the marker on the first packet; the sequence wraps underway.
+    let mut packet = vec![0x80, if n == 0 { 0x80 | payload_type } else { payload_type }];
+    packet.extend(65_530_u16.wrapping_add(n).to_be_bytes());
+    packet.extend((u32::from(n) * u32::from(SAMPLES)).to_be_bytes());
+    packet.extend(ssrc.to_be_bytes());
+    packet.extend((0..SAMPLES).map(sample));
+    packet
 }
