@@ -92,7 +92,9 @@ fn streams(criterion: &mut Criterion) {
     {
         let mut engine = engine(&Config::default(), Site::default());
         let mut frames: Vec<Vec<u8>> = (0..count)
-            .map(|n| ethernet(&udp(endpoint(1, n), endpoint(2, n), &packets::rtp(payload_type, 0, 0, n as u32 + 99, 160))))
+            .map(|n| {
+                ethernet(&udp(endpoint(1, n), endpoint(2, n), &packets::rtp(payload_type, 0, 0, n as u32 + 99, 160)))
+            })
             .collect();
         let (mut sequence, mut now) = (0u16, 1_700_000_000_000 * MILLISECOND);
         let mut round = |engine: &mut Engine, frames: &mut [Vec<u8>]| {

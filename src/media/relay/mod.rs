@@ -6,6 +6,10 @@
 
 mod link;
 
+use std::collections::HashMap;
+
+use foldhash::fast::RandomState;
+
 use crate::time::Timestamp;
 use crate::wire::rtp::Packet;
 
@@ -14,7 +18,7 @@ use super::sequence::Arrival;
 use super::slots::Slots;
 use super::stream::{Key, Stream};
 
-use link::{AHEAD, Entered, INSIDE, Link};
+use link::{AHEAD, Entered, INSIDE, Link, is_telling, mix};
 
 pub use link::Totals;
 
@@ -24,10 +28,12 @@ const SEEK_PACKETS: u16 = 256;
 const SEEK_AGAIN: u16 = 64;
 /// Telling payloads of an incoming stream that are shown at its start, and in each interval.
 const SHOW_PACKETS: u16 = 48;
-/// Payloads in a row that have to agree before two streams are one.
-const AGREED: u8 = 3;
-/// Outgoing packets without counterpart in a row after which the link is given up.
-const MAX_MISSES: u32 = 64;
+/// Packets in a row that have to agree before two streams are one, where one packet alone might mislead.
+const AGREED: u8 = 8;
+/// Where several streams bear the same numbers, the one that a packet follows at once must be so many times nearer than the next.
+const NEARER: i64 = 4;
+/// Packets at a stream's start in which such a stream is looked for; then at each power of two.
+const EARLY: u64 = 32;
 /// Payloads that are remembered, of all streams together; the newest in its place wins.
 const RECENT: usize = 4096;
 /// Longest stay in a relay that is believed, nanoseconds.
@@ -107,16 +113,12 @@ pub struct Relays {
     /// Streams that end at this host.
     by_ssrc: Slots,
     recent: Vec<Option<Seen>>,
-}
-
-/// Silence looks the same in all streams.
-fn is_telling(packet: &Packet) -> bool {
-    packet.payload_length >= 8 && packet.head != packet.head.rotate_left(8)
+    /// What links that were given up have measured, by the outgoing stream.
+    past: HashMap<u32, RelayReport, RandomState>,
 }
 
 fn place_of(packet: &Packet) -> usize {
-    // 2^64 divided by the golden ratio: the high bits of the product depend on all of the head.
-    (packet.head.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as usize % RECENT
+    mix(packet.head) as usize % RECENT
 }
 
 impl Media {
@@ -170,7 +172,7 @@ impl Media {
         if link.closed || aside && link.by_timestamp {
             return;
         }
-        let (entered, to) = (link.enter(now, packet.sequence, packet.timestamp), link.to);
+        let (entered, to) = (link.enter(now, packet), link.to);
         match entered {
             Entered::Inside => {}
             Entered::Lost => self.count_lost(to, 1),
@@ -183,15 +185,31 @@ impl Media {
         if aside && known.by_timestamp {
             return;
         }
-        match known.leave(now, packet.sequence, packet.timestamp) {
+        let seconds = known.leave(now, packet);
+        let broken = known.is_broken();
+        match seconds {
             Some(seconds) => self.count_passed(at, seconds),
-            None if known.misses >= MAX_MISSES => {
-                self.unlink(link);
-                if let Some(stream) = self.streams.get_mut(at) {
-                    stream.relay.seeks = SEEK_PACKETS;
-                }
-            }
+            None if broken => self.look_again(link, at),
             None => {}
+        }
+    }
+
+    /// The outgoing stream has left the incoming one: both look for others, what was measured stays.
+    fn look_again(&mut self, link: u32, to: u32) {
+        let Some(Some(known)) = self.relays.links.get_mut(link as usize) else { return };
+        // What is inside was not lost: it is not known where it went.
+        known.forget();
+        let from = known.from;
+        if let Some(report) = self.unlink(link) {
+            self.relays.past.insert(to, report);
+        }
+        if let Some(stream) = self.streams.get_mut(to) {
+            stream.relay.seeks = SEEK_PACKETS;
+            (stream.relay.candidate, stream.relay.agreed) = (NONE, 0);
+        }
+        if let Some(stream) = self.streams.get_mut(from) {
+            stream.relay.shows = SHOW_PACKETS;
+            stream.may_be_relayed = true;
         }
     }
 
@@ -232,38 +250,73 @@ impl Media {
         let Some(stream) = self.streams.get_mut(at) else { return };
         stream.relay.seeks -= u16::from(is_telling(packet));
         let packets = stream.packets();
-        if (packets <= 4 || packets.is_power_of_two())
-            && let Some(from) = self.numbered_alike(at, packet)
+        if (packets <= EARLY || packets.is_power_of_two())
+            && let Some(from) = self.numbered_alike(now, at, packet)
         {
-            self.link(now, from, at, packet, false, 0);
-        } else if let Some((from, offset)) = self.same_payload(now, at, packet) {
-            self.link(now, from, at, packet, true, offset);
+            let Some((sequence, timestamp)) = self.streams.get(from).map(Stream::newest) else { return };
+            let Some(arrived) = self.streams.get(from).map(|stream| stream.last_arrival) else { return };
+            // Of what came in before, the arrival of the last packet is known: mostly the one that leaves now.
+            self.link(from, at, false, 0, arrived, &Packet { sequence, timestamp, ..*packet });
+            self.leave_by_link(now, at, packet);
+        } else if let Some((seen, offset)) = self.same_payload(now, at, packet) {
+            self.link(seen.slot, at, true, offset, seen.at, &Packet { timestamp: seen.timestamp, ..*packet });
+            self.leave_by_link(now, at, packet);
+        }
+    }
+
+    fn leave_by_link(&mut self, now: Timestamp, at: u32, packet: &Packet) {
+        if let Some(link) = self.streams.get(at).map(|stream| stream.relay.fed_by) {
+            self.leave(now, at, link, packet, false);
         }
     }
 
     /// The one incoming stream whose numbers the packet bears: with the same SSRC, or else towards the same party of the same call.
-    fn numbered_alike(&self, at: u32, packet: &Packet) -> Option<u32> {
+    fn numbered_alike(&mut self, now: Timestamp, at: u32, packet: &Packet) -> Option<u32> {
         let out = self.streams.get(at)?;
-        let fits = |from: &u32| {
-            *from != at
-                && self.streams.get(*from).is_some_and(|from| self.may_come_from(out, from) && leads(from, packet))
-        };
-        let same_ssrc = |from: &u32| self.streams.get(*from).is_some_and(|from| from.key.ssrc == out.key.ssrc);
+        let stream = |from: &u32| self.streams.get(*from).filter(|_| *from != at);
+        let fits = |from: &u32| stream(from).is_some_and(|from| leads(from, packet));
+        let may_feed = |from: &u32| stream(from).is_some_and(|from| self.may_come_from(out, from));
         let same_call = |from: &u32| {
-            let from = self.streams.get(*from);
-            from.is_some_and(|from| out.call != 0 && from.call == out.call && from.toward == out.toward)
+            stream(from).is_some_and(|from| (from.call, from.toward) == (out.call, out.toward) && out.call != 0)
         };
-        let named: Vec<u32> = self.relays.by_ssrc.of(out.key.ssrc).into_iter().filter(same_ssrc).filter(fits).collect();
-        if let Some(one) = only(named.iter().copied().filter(same_call)).or_else(|| only(named.into_iter())) {
+        let same_ssrc = |from: &u32| stream(from).is_some_and(|from| from.key.ssrc == out.key.ssrc);
+        let named: Vec<u32> =
+            self.relays.by_ssrc.of(out.key.ssrc).into_iter().filter(same_ssrc).filter(may_feed).collect();
+        if let Some(one) = only(named.iter().copied().filter(same_call).filter(fits)) {
             return Some(one);
         }
-        out.toward?;
-        let known = self.bindings.call(out.call)?;
-        only(known.streams.iter().copied().filter(same_call).filter(fits))
+        match named.as_slice() {
+            [] => {
+                out.toward?;
+                let known = self.bindings.call(out.call)?;
+                only(known.streams.iter().copied().filter(same_call).filter(may_feed).filter(fits))
+            }
+            [one] => Some(*one).filter(fits),
+            many => self.followed_at_once(now, at, packet, many),
+        }
+    }
+
+    /// Of several incoming streams with the same SSRC, the one whose packets this one's follow at once, again and again.
+    fn followed_at_once(&mut self, now: Timestamp, at: u32, packet: &Packet, many: &[u32]) -> Option<u32> {
+        let same = |from: &&u32| {
+            let newest = self.streams.get(**from).map(Stream::newest);
+            newest == Some((packet.sequence, packet.timestamp))
+        };
+        let stay = |from: u32| self.streams.get(from).map_or(i64::MAX, |from| now.nanos_since(from.last_arrival));
+        let mut by_stay: Vec<(i64, u32)> = many.iter().filter(same).map(|from| (stay(*from), *from)).collect();
+        by_stay.sort_unstable();
+        let (nearest, from) = *by_stay.first()?;
+        let alone = by_stay.get(1).is_none_or(|(next, _)| nearest.saturating_mul(NEARER) < *next);
+        let role = &mut self.streams.get_mut(at)?.relay;
+        if (role.candidate, role.offset) != (from, 0) {
+            (role.candidate, role.offset, role.agreed) = (from, 0, 0);
+        }
+        role.agreed = if alone { role.agreed.saturating_add(1) } else { 0 };
+        (role.agreed >= AGREED).then_some(from)
     }
 
     /// The incoming stream whose payloads have agreed often enough, and by how much the timestamps differ.
-    fn same_payload(&mut self, now: Timestamp, at: u32, packet: &Packet) -> Option<(u32, u32)> {
+    fn same_payload(&mut self, now: Timestamp, at: u32, packet: &Packet) -> Option<(Seen, u32)> {
         let seen = (*self.relays.recent.get(place_of(packet))?)?;
         let same = is_telling(packet) && (seen.head, seen.length) == (packet.head, packet.payload_length);
         if !same || seen.slot == at || now.nanos_since(seen.at) > MAX_STAY {
@@ -278,8 +331,8 @@ impl Media {
         if (role.candidate, role.offset) != (seen.slot, offset) {
             (role.candidate, role.offset, role.agreed) = (seen.slot, offset, 0);
         }
-        role.agreed += 1;
-        (role.agreed >= AGREED).then_some((seen.slot, offset))
+        role.agreed = role.agreed.saturating_add(1);
+        (role.agreed >= AGREED).then_some((seen, offset))
     }
 
     /// Whether one stream ends where the other begins: at this host, or, where that is unknown, at one address.
@@ -289,12 +342,14 @@ impl Media {
         here && !back && from.relay.may_feed && from.relay.feeds == NONE
     }
 
-    fn link(&mut self, now: Timestamp, from: u32, to: u32, packet: &Packet, by_timestamp: bool, offset: u32) {
-        let Some(incoming) = self.streams.get(from) else { return };
-        let mut link = Box::new(Link::new(from, incoming.key, to, by_timestamp, offset));
-        // Of what came in before, the arrival of the last packet is known: mostly the one that leaves now.
-        let (sequence, timestamp) = incoming.newest();
-        link.enter(incoming.last_arrival, sequence, timestamp);
+    /// Puts two streams together; `entered` is a packet that came in before, and when.
+    fn link(&mut self, from: u32, to: u32, by_timestamp: bool, offset: u32, arrived: Timestamp, entered: &Packet) {
+        let Some(from_key) = self.streams.get(from).map(|stream| stream.key) else { return };
+        let mut link = Box::new(Link::new(from, from_key, to, by_timestamp, offset));
+        if let Some(past) = self.relays.past.remove(&to) {
+            link.totals = past.totals;
+        }
+        link.enter(arrived, entered);
         let at = self.relays.free.pop().unwrap_or(self.relays.links.len() as u32);
         if at as usize == self.relays.links.len() {
             self.relays.links.push(None);
@@ -306,7 +361,6 @@ impl Media {
         if let Some(stream) = self.streams.get_mut(to) {
             (stream.relay.fed_by, stream.relay.seeks) = (at, 0);
         }
-        self.leave(now, to, at, packet, false);
     }
 
     /// Takes two streams apart; what waits although later packets left is lost.
@@ -343,7 +397,8 @@ impl Media {
             // The link stays for the outgoing stream's report.
             link.from = NONE;
         }
-        self.unlink(role.fed_by)
+        let past = self.relays.past.remove(&at);
+        self.unlink(role.fed_by).or(past)
     }
 }
 
@@ -369,20 +424,5 @@ mod tests {
     pub fn key(ssrc: u32) -> Key {
         let ip = Ip::v4(Ipv4Addr::LOCALHOST.octets());
         Key { source_ip: ip, destination_ip: ip, source_port: 1, destination_port: 2, ssrc }
-    }
-
-    #[test]
-    fn silence_tells_nothing() {
-        let packet = |head| Packet {
-            ssrc: 1,
-            timestamp: 0,
-            sequence: 0,
-            payload_type: 8,
-            marker: false,
-            payload_length: 160,
-            head,
-        };
-        assert!(!is_telling(&packet(0xd5d5_d5d5_d5d5_d5d5)));
-        assert!(is_telling(&packet(0xd5d5_d5d5_d5d5_d555)));
     }
 }
