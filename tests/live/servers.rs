@@ -196,6 +196,30 @@ impl Softphone<'_> {
     }
 }
 
+/// Two accounts of one baresip: what calls it is connected with `callee`, as by any back-to-back user agent.
+pub fn start_b2bua(folder: &Path, sip: SocketAddr, media: (u16, u16), callee: SocketAddr) -> Server {
+    let own = folder.join("b2bua");
+    fs::create_dir(&own).expect("a folder");
+    let configuration = format!(
+        "poll_method epoll\nsip_listen {sip}\nnet_interface {}\ncall_max_calls 8\naudio_source aubridge,x\n\
+         audio_player aubridge,x\naudio_alert aubridge,alert\nrtp_ports {}-{}\nrtcp_mux no\naudio_buffer 20-160\n\
+         jitter_buffer_delay 1-10\nmodule_path {}\nmodule g711.so\nmodule aubridge.so\nmodule_app account.so\n\
+         module_app contact.so\nmodule_app menu.so\nmodule_app b2bua.so\n",
+        sip.ip(),
+        media.0,
+        media.1,
+        baresip_modules().display(),
+    );
+    fs::write(own.join("config"), configuration).expect("a configuration");
+    let account = |side: &str, rest: &str| {
+        format!("<sip:{side}@{}>;regint=0;audio_codecs=PCMA/8000/1;b2bua={side}{rest}\n", sip.ip())
+    };
+    let accounts = account("inbound", "") + &account("outbound", &format!(";outbound=\"sip:{callee}\""));
+    fs::write(own.join("accounts"), accounts).expect("accounts");
+    fs::write(own.join("contacts"), "").expect("no contacts");
+    start_baresip(folder, "b2bua", None)
+}
+
 fn start_baresip(folder: &Path, name: &str, dial: Option<&str>) -> Server {
     let mut command = Command::new(find_program("baresip").expect("baresip"));
     command.arg("-f").arg(folder.join(name));
