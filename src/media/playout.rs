@@ -134,10 +134,12 @@ impl Playout {
         }
         let behind = self.transit - self.floor;
         let late = Late { fixed: behind > settings.fixed, adaptive: behind > self.depth(settings) };
-        let behind = behind as f32;
-        let gain = if behind > self.mean { RISE } else { FALL };
+        // Never less than 1 ns: means that fade to nothing become subnormal numbers, which cost a hundred cycles each.
+        let behind = (behind as f32).max(1.0);
+        // No branch: which of the two it is, nobody can predict.
+        let gain = FALL + (RISE - FALL) * f32::from(u8::from(behind > self.mean));
         self.mean += gain * (behind - self.mean);
-        self.deviation += FALL * ((self.mean - behind).abs() - self.deviation);
+        self.deviation += FALL * ((self.mean - behind).abs().max(1.0) - self.deviation);
         if late.discarded(settings) {
             self.run_dry(now);
         } else if self.late_since != i64::MAX {

@@ -22,18 +22,18 @@ use link::{AHEAD, Entered, INSIDE, Link, is_telling, mix};
 
 pub use link::Totals;
 
-/// An outgoing stream looks for its source by so many telling payloads at its start, or when the link is lost.
+/// An outgoing stream looks for its source in so many packets at its start, or when the link is lost.
 const SEEK_PACKETS: u16 = 256;
-/// And by so many in each interval: the two streams of a B2BUA begin together, and so do their intervals.
+/// And in so many at the start of each interval: the two streams of a B2BUA begin together, and so do their intervals.
 const SEEK_AGAIN: u16 = 64;
-/// Telling payloads of an incoming stream that are shown at its start, and in each interval.
-const SHOW_PACKETS: u16 = 48;
+/// Packets of an incoming stream whose payloads are shown at its start, and in each interval.
+const SHOW_PACKETS: u16 = 64;
 /// Packets in a row that have to agree before two streams are one, where one packet alone might mislead.
 const AGREED: u8 = 8;
 /// Where several streams bear the same numbers, the one that a packet follows at once must be so many times nearer than the next.
 const NEARER: i64 = 4;
 /// Packets at a stream's start in which such a stream is looked for; then at each power of two.
-const EARLY: u64 = 32;
+const EARLY: u64 = 16;
 /// Payloads that are remembered, of all streams together; the newest in its place wins.
 const RECENT: usize = 4096;
 /// Longest stay in a relay that is believed, nanoseconds.
@@ -232,8 +232,8 @@ impl Media {
     /// Shows a payload that came in to the streams that go out.
     fn show(&mut self, now: Timestamp, at: u32, packet: &Packet) {
         let Some(stream) = self.streams.get_mut(at) else { return };
+        stream.relay.shows = stream.relay.shows.saturating_sub(1);
         if is_telling(packet) && !stream.is_video() {
-            stream.relay.shows -= 1;
             self.relays.recent.resize(RECENT, None);
             self.relays.recent[place_of(packet)] = Some(Seen {
                 head: packet.head,
@@ -248,7 +248,7 @@ impl Media {
     /// Looks for the stream that an outgoing one comes from.
     fn seek(&mut self, now: Timestamp, at: u32, packet: &Packet) {
         let Some(stream) = self.streams.get_mut(at) else { return };
-        stream.relay.seeks -= u16::from(is_telling(packet));
+        stream.relay.seeks = stream.relay.seeks.saturating_sub(1);
         let packets = stream.packets();
         if (packets <= EARLY || packets.is_power_of_two())
             && let Some(from) = self.numbered_alike(now, at, packet)
