@@ -34,6 +34,8 @@ impl Key {
 
 /// A change of the transit time beyond this, where the numbering breaks, is a new timestamp origin.
 const RESTART_NANOS: f64 = 5e9;
+/// RFC 3551 section 4.2: a packet holds up to 200 ms. A longer step is a silence.
+const LONGEST_PACKET_NANOS: f64 = 200e6;
 /// A payload type that no packet has: 7 bits are all there is.
 const NO_PAYLOAD_TYPE: u8 = 0xff;
 
@@ -307,7 +309,9 @@ impl Stream {
         self.interval_gap = self.interval_gap.max(gap);
         let ticks = packet.timestamp.wrapping_sub(self.last_timestamp) as i32;
         // By how much longer the packet was under way than the one before: D of RFC 3550 A.8, arrivals not rounded to ticks.
-        let change = gap as f64 - f64::from(ticks) * self.nanos_per_tick;
+        let ticks_nanos = f64::from(ticks) * self.nanos_per_tick;
+        let change = gap as f64 - ticks_nanos;
+        let follows = packet.sequence.wrapping_sub(self.last_sequence) == 1;
         let late = if self.is_played { self.play(now, gap, change, role, playout) } else { Late::default() };
         let arrival = self.sequence.arrive(packet.sequence, ticks > 0, late.discarded(playout), settled, burst);
         self.last_arrival = now;
@@ -315,7 +319,11 @@ impl Stream {
         self.last_sequence = packet.sequence;
         match arrival {
             Arrival::InOrder => {
-                if ticks > 0 && role != Role::Aside {
+                if follows
+                    && ticks > 0
+                    && role == (Role::Media { marker: false })
+                    && ticks_nanos <= LONGEST_PACKET_NANOS
+                {
                     self.packet_ticks = ticks as u32;
                 }
             }
