@@ -99,7 +99,7 @@ fn summary() -> CaptureSummary {
 pub struct Samples(BTreeMap<String, f64>);
 
 impl Samples {
-    fn parse(text: &str) -> Samples {
+    pub fn parse(text: &str) -> Samples {
         let lines = text.lines().filter(|line| !line.starts_with('#'));
         Samples(
             lines

@@ -1,0 +1,17 @@
+//! Media quality, held to the standards and to what the project promises: constructed packets in, reports and metrics out.
+
+mod support;
+
+#[allow(dead_code)]
+#[path = "hostile/harness.rs"]
+mod harness;
+#[allow(dead_code)]
+#[path = "hostile/packets.rs"]
+mod packets;
+
+#[path = "media/bursts.rs"]
+mod bursts;
+#[path = "media/playout.rs"]
+mod playout;
+#[path = "media/scene.rs"]
+mod scene;
