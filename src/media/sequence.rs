@@ -298,7 +298,14 @@ impl Sequence {
         self.late
     }
 
-    /// What is settled of the pattern that the listener meets.
+    /// The pattern that the listener meets, up to the highest number.
+    pub fn pattern_so_far(&self) -> Pattern {
+        let mut whole = self.clone();
+        whole.close(&mut Settled::default(), &mut |_| {});
+        whole.pattern
+    }
+
+    /// What is settled of it.
     pub fn pattern(&self) -> &Pattern {
         &self.pattern
     }

@@ -95,7 +95,8 @@ pub struct Stream {
     media_jitter: f64,
     media_transit: f64,
     pub first_arrival: Timestamp,
-    pub interval_start: Timestamp,
+    /// Until when the stream's time has been observed.
+    observed: Timestamp,
     gap_max: i64,
     pub duplicates: u64,
     pub reordered: u64,
@@ -268,7 +269,7 @@ impl Stream {
             media_jitter: 0.0,
             media_transit: 0.0,
             first_arrival: now,
-            interval_start: now,
+            observed: now,
             gap_max: 0,
             duplicates: 0,
             reordered: 0,
@@ -462,14 +463,15 @@ impl Stream {
     }
 
     fn baseline(&self) -> Baseline {
-        let pattern = self.sequence.pattern();
+        // The counters of bursts wait for late packets; what the listener misses is rated now, with its pattern.
+        let (pattern, missed) = (self.sequence.pattern(), self.sequence.pattern_so_far());
         Baseline {
             packets: self.packets() as u32,
             expected: self.sequence.expected() as u32,
             unique: self.sequence.unique() as u32,
             late: self.sequence.late() as u32,
-            runs: pattern.runs,
-            losses: pattern.losses,
+            runs: missed.runs,
+            losses: missed.losses,
             bursts: pattern.c13,
             burst_packets: pattern.burst_packets() as u32,
             burst_losses: pattern.lost_in_bursts() as u32,
@@ -480,19 +482,24 @@ impl Stream {
     pub fn close_interval(&mut self, now: Timestamp, length: i64, playout: &playout::Settings) -> Option<Interval> {
         let current = self.baseline();
         let before = std::mem::replace(&mut self.interval, current);
-        let end = self.interval_end.min(now.max(self.last_arrival));
-        let seconds = end.seconds_since(self.interval_start).max(0.0);
-        let passed = now.nanos_since(self.interval_start).max(0) / length.max(1) * length;
-        self.interval_start = Timestamp::from_nanos(self.interval_start.nanos().saturating_add(passed));
-        self.interval_end = Timestamp::from_nanos(self.interval_start.nanos().saturating_add(length));
+        let start = self.interval_end.nanos().saturating_sub(length);
+        let passed = now.nanos().saturating_sub(start).max(0) / length.max(1) * length;
+        let next = Timestamp::from_nanos(start.saturating_add(passed));
+        // Up to the last packet: whether the stream goes on after it, the next interval tells.
+        let end = self.last_arrival.min(self.interval_end).max(self.observed);
+        let seconds = end.seconds_since(self.observed);
+        let is_silent = current.packets == before.packets;
+        self.observed = if is_silent || passed > length { next } else { end };
+        self.interval_end = Timestamp::from_nanos(next.nanos().saturating_add(length));
         self.gap_max = self.gap_max.max(self.interval_gap);
         let gap = std::mem::take(&mut self.interval_gap);
         self.relay.show_again();
         self.may_be_relayed = self.relay.is_active();
-        if current.packets == before.packets {
+        if is_silent {
             return None;
         }
-        let grown = |of: fn(&Baseline) -> u32| u64::from(of(&current).wrapping_sub(of(&before)));
+        // A packet that came after all takes a loss back.
+        let grown = |of: fn(&Baseline) -> u32| of(&current).wrapping_sub(of(&before)).cast_signed().max(0) as u64;
         let expected = grown(|at| at.expected);
         let lost = expected.saturating_sub(grown(|at| at.unique));
         let ratio = |part: u64| if expected == 0 { 0.0 } else { (part as f64 / expected as f64).min(1.0) };
