@@ -11,6 +11,8 @@ mod packets;
 
 #[path = "media/bursts.rs"]
 mod bursts;
+#[path = "media/intervals.rs"]
+mod intervals;
 #[path = "media/playout.rs"]
 mod playout;
 #[path = "media/scene.rs"]
