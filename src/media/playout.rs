@@ -12,7 +12,7 @@ const WINDOW_NANOS: i64 = 5_000_000_000;
 const ORIGIN_NANOS: f64 = 5e9;
 /// A marked packet after so long a silence begins a talk spurt (RFC 3551 section 4.1), and with it the buffer starts anew:
 /// some senders stop their timestamps in silence.
-const SPURT_NANOS: i64 = 200_000_000;
+pub const SPURT_NANOS: i64 = 200_000_000;
 /// When nothing has come in time for so long the buffer has run dry, and starts anew with what comes.
 const DRY_NANOS: i64 = 1_000_000_000;
 

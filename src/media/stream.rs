@@ -7,7 +7,7 @@ use crate::wire::sip::Party;
 use crate::wire::{Endpoint, Ip};
 
 use super::pattern::burst_ratio;
-use super::playout::{self, Late, Playout, Role};
+use super::playout::{self, Late, Playout, Role, SPURT_NANOS};
 use super::relay;
 use super::sequence::{Arrival, Sequence, Settled};
 
@@ -351,23 +351,25 @@ impl Stream {
     /// The packet's turn in the playout buffer, and the jitter of the media alone.
     #[inline(always)]
     fn play(&mut self, now: Timestamp, gap: i64, change: f64, role: Role, settings: &playout::Settings) -> Late {
-        if self.has_asides || role == Role::Aside {
-            self.play_between(change, role);
+        if self.has_asides || role == Role::Aside || change.abs() > SPURT_NANOS as f64 {
+            self.play_between(gap, change, role);
         }
         self.playout.arrive(now, gap, change, role, settings)
     }
 
-    /// Follows the media packets alone, from the first packet on that is none; until then both are the same.
+    /// Follows the media packets alone, from the first packet on that is none; until then both are the same. Nor is it jitter
+    /// where timestamps begin anew, or have stopped in a silence.
     #[inline(never)]
-    fn play_between(&mut self, change: f64, role: Role) {
+    fn play_between(&mut self, gap: i64, change: f64, role: Role) {
         let before = self.playout.transit();
         if !self.has_asides {
             (self.has_asides, self.media_jitter, self.media_transit) = (true, self.jitter, before);
         }
-        if role != Role::Aside {
+        if let Role::Media { marker } = role {
             let transit = before + change;
             let d = (transit - std::mem::replace(&mut self.media_transit, transit)).abs();
-            if d < RESTART_NANOS {
+            let is_spurt = marker && gap > SPURT_NANOS;
+            if d < RESTART_NANOS && !is_spurt {
                 self.media_jitter += (d - self.media_jitter) / 16.0;
             }
         }
