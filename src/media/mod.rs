@@ -174,11 +174,12 @@ impl Media {
             Arrival::Reordered => cell.reordered += 1,
             Arrival::InOrder | Arrival::Stray | Arrival::Restart => {}
         }
-        let (may_be_relayed, tells) = (stream.may_be_relayed, stream.tells != Tells::Nothing);
+        let of_its_type = packet.payload_type == stream.payload_type;
+        let (may_be_relayed, tells) = (stream.may_be_relayed, stream.tells != Tells::Nothing && of_its_type);
         if may_be_relayed {
             self.relay(now, at, packet, arrival, role == Role::Aside);
         }
-        if tells && role != Role::Aside {
+        if tells {
             self.told(at, packet);
         }
     }

@@ -81,10 +81,14 @@ impl Media {
         let Some(stream) = self.streams.get(at) else { return false };
         let codec = self.format(&stream.key, payload_type).codec;
         let known = stream.codec != CodecId::UNKNOWN && !is_aside(stream.codec);
-        let aside = known && (is_aside(codec) || codec == CodecId::UNKNOWN);
+        if known && codec.name() == "red" {
+            // The media itself, and what it repeats (RFC 2198).
+            return false;
+        }
+        let aside = known && (is_aside(codec) || is_repair(codec) || codec == CodecId::UNKNOWN);
         let Some(stream) = self.streams.get_mut(at) else { return false };
         if aside {
-            // Events and comfort noise come and go between the media packets; the stream stays what it is.
+            // Events, comfort noise and repair come and go between the media packets; the stream stays what it is.
             stream.side_payload_type = payload_type;
             stream.side_is_event =
                 codec.media() == MediaKind::Event || codec == CodecId::UNKNOWN && looks_like_event(packet);
@@ -129,6 +133,11 @@ impl Media {
 /// Telephone events and comfort noise: packets between those of the media itself.
 fn is_aside(codec: CodecId) -> bool {
     matches!(codec.media(), MediaKind::Event | MediaKind::ComfortNoise)
+}
+
+/// Packets that mend the stream whose SSRC they may share: RFC 4588, RFC 5109, RFC 8627.
+fn is_repair(codec: CodecId) -> bool {
+    matches!(codec.name(), "rtx" | "ulpfec" | "flexfec")
 }
 
 /// RFC 4733 section 2.3: four bytes, of which the first is a digit and the second has a bit that is always zero.

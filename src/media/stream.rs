@@ -435,8 +435,13 @@ impl Stream {
         self.packet_ticks
     }
 
+    /// Pictures, or what mends them: of payloads that are no sound themselves, 90 kHz is the clock of video.
     pub fn is_video(&self) -> bool {
-        self.codec.media() == MediaKind::Video
+        match self.codec.media() {
+            MediaKind::Video => true,
+            MediaKind::Other => self.clock_rate == 90_000,
+            MediaKind::Audio | MediaKind::Event | MediaKind::ComfortNoise => false,
+        }
     }
 
     /// Mean delay of the believed playout buffer, seconds; zero where none is emulated.
