@@ -15,5 +15,7 @@ mod bursts;
 mod intervals;
 #[path = "media/playout.rs"]
 mod playout;
+#[path = "media/real_streams.rs"]
+mod real_streams;
 #[path = "media/scene.rs"]
 mod scene;
