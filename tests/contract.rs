@@ -80,6 +80,20 @@ fn dashboards_ask_for_what_the_agent_has() {
     none(&reader.problems);
 }
 
+#[test]
+fn links_between_dashboards_lead_to_panels() {
+    let (dashboards, mut problems) = (dashboards::read(), Vec::new());
+    for dashboard in &dashboards {
+        for (panel, uid, target) in dashboard.links() {
+            let there = dashboards.iter().find(|board| board.json["uid"] == uid.as_str());
+            if there.and_then(|board| board.panel(target)).is_none() {
+                problems.push(format!("{}, panel {panel}: there is no panel {target} in {uid}", dashboard.file));
+            }
+        }
+    }
+    none(&problems);
+}
+
 /// Families that are neither drawn nor listed with a reason, and those listed in vain.
 fn undrawn(catalogue: &Catalogue, drawn: &Names) -> Vec<String> {
     let list = fs::read_to_string(root().join("tests/contract/undrawn.txt")).expect("undrawn.txt");

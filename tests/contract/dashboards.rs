@@ -6,6 +6,11 @@ use serde_json::Value;
 
 use super::rules::{files, name_of};
 
+/// Variables that Grafana sets, and a value for each.
+const BUILT_IN: [(&str, &str); 2] = [("$__rate_interval", "5m"), ("$__range", "1h")];
+/// Variables that people set; a dashboard has to define those that it uses.
+const CHOSEN: [&str; 4] = ["$job", "$instance", "$direction", "$peer"];
+
 /// A dashboard, as JSON.
 pub struct Dashboard {
     pub file: String,
@@ -73,6 +78,20 @@ impl Dashboard {
         queries
     }
 
+    /// Where the links of panels lead inside Grafana: panel, dashboard and panel there.
+    pub fn links(&self) -> Vec<(u64, String, u64)> {
+        let mut links = Vec::new();
+        for panel in self.panels() {
+            let id = panel["id"].as_u64().unwrap_or_default();
+            for url in items(panel, "links").iter().filter_map(|link| link["url"].as_str()?.strip_prefix("/d/")) {
+                let (uid, rest) = url.split_once("?viewPanel=").unwrap_or((url, ""));
+                let target = rest.split('&').next().and_then(|number| number.parse().ok()).unwrap_or(0);
+                links.push((id, uid.to_owned(), target));
+            }
+        }
+        links
+    }
+
     /// Values at which the colours of a panel change.
     pub fn thresholds(panel: &Value) -> Vec<f64> {
         let steps = items(&panel["fieldConfig"]["defaults"]["thresholds"], "steps");
@@ -97,6 +116,10 @@ impl Dashboard {
         let variables: Vec<&str> =
             items(&json["templating"], "list").iter().filter_map(|variable| variable["name"].as_str()).collect();
         expect(variables.starts_with(&["datasource", "job", "instance"]), format!("variables are {variables:?}"));
+        let used = json["templating"].to_string() + &json["panels"].to_string();
+        for chosen in CHOSEN.iter().filter(|chosen| used.contains(**chosen)) {
+            expect(variables.contains(&&chosen[1..]), format!("{chosen} is used, and no variable"));
+        }
         let mut ids: Vec<Option<u64>> = self.panels().iter().map(|panel| panel["id"].as_u64()).collect();
         ids.sort_unstable();
         expect(ids.windows(2).all(|pair| pair[0] < pair[1]) && ids[0].is_some(), format!("ids not unique: {ids:?}"));
@@ -119,6 +142,6 @@ impl Dashboard {
 }
 
 fn substitute(expression: &str) -> String {
-    let values = [("$__rate_interval", "5m"), ("$__range", "1h"), ("$instance", ".+"), ("$job", ".+")];
-    values.iter().fold(expression.to_owned(), |text, (variable, value)| text.replace(variable, value))
+    let values = BUILT_IN.into_iter().chain(CHOSEN.map(|variable| (variable, ".+")));
+    values.fold(expression.to_owned(), |text, (variable, value)| text.replace(variable, value))
 }
