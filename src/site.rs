@@ -29,6 +29,8 @@ pub enum Direction {
 }
 
 impl Direction {
+    pub const ALL: [Direction; 4] = [Direction::Inbound, Direction::Outbound, Direction::Internal, Direction::Transit];
+
     pub const fn name(self) -> &'static str {
         match self {
             Direction::Inbound => "inbound",

@@ -97,8 +97,12 @@ impl Sundry {
         for (direction, count) in &self.dtmf {
             out.add(&DTMF, vec![fixed(direction.name())], Value::Counter(*count));
         }
-        for ((problem, direction), count) in &self.problems {
-            out.add(&PROBLEMS, vec![fixed(problem.name()), fixed(direction.name())], Value::Counter(*count));
+        // All of them from the start: a counter that is born at 1 hides the first call from rate().
+        for problem in Problem::ALL {
+            for direction in Direction::ALL {
+                let count = self.problems.get(&(problem, direction)).copied().unwrap_or_default();
+                out.add(&PROBLEMS, vec![fixed(problem.name()), fixed(direction.name())], Value::Counter(count));
+            }
         }
         for ((source, direction, peer), histogram) in &self.delays {
             let labels = vec![fixed(source.name()), fixed(direction.name()), site.name(*peer)];
