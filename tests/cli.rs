@@ -72,6 +72,34 @@ fn wrong_usage_ends_with_2_and_a_hint() {
 }
 
 #[test]
+fn a_codec_without_bpl_is_rated_without_loss_only() {
+    let mos = |args: &[&str]| sidetone(&[&["mos", "--codec", "g726-32"], args].concat());
+    let output = mos(&["--no-plc", "--format", "json"]);
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    let rating: serde_json::Value = serde_json::from_str(&printed(&output)).expect("JSON");
+    let r_factor = rating["r_factor"].as_f64().expect("a number");
+    assert!((r_factor - 86.2).abs() < 0.05, "93.2 less the Ie of 7: {rating}");
+    assert_eq!((&rating["ie"], &rating["bpl"], &rating["model"]), (&7.0.into(), &().into(), &"G.107".into()));
+    assert_eq!(rating["note"], "no published Bpl: rated without loss only");
+    let text = printed(&mos(&["--delay", "0.1"]));
+    assert!(text.contains("Note      no published Bpl: rated without loss only"), "{text}");
+    assert!(text.contains("Ie 7: G.113 Table I.1") && !text.contains("concealment"), "{text}");
+
+    let output = mos(&["--loss", "0.001"]);
+    assert_eq!(output.status.code(), Some(1));
+    let message = said(&output);
+    assert!(message.contains("no published Bpl for `g726-32`: it can be rated without loss only"), "{message}");
+    assert!(printed(&output).is_empty() && message.contains("pcmu, ") && !message.contains("g728"), "{message}");
+
+    let output = sidetone(&["mos", "--codec", "opus"]);
+    assert_eq!(output.status.code(), Some(1), "neither is published");
+    assert!(said(&output).contains("g728"), "without loss it can be rated: {}", said(&output));
+    let with_pair = printed(&sidetone(&["mos", "--codec", "pcmu", "--format", "json"]));
+    let rating: serde_json::Value = serde_json::from_str(&with_pair).expect("JSON");
+    assert_eq!((&rating["bpl"], &rating["note"]), (&25.1.into(), &().into()));
+}
+
+#[test]
 fn check_says_every_mistake_with_line_and_hint() {
     let folder = tempfile::tempdir().expect("a folder");
     let text = b"[web]\nlisten_adress = \"x\"\n[media]\ninterval = 5\n[capture]\nsip_ports = [\"9-5\"]\nfilter = \"\"\n[nope]\n";

@@ -304,6 +304,10 @@ fn every_mode_says_where_its_values_come_from() {
             "{}: a mode, and another codec",
             mode.name
         );
+        if let Some(ie) = mode.ie_alone {
+            assert!(mode.impairment.is_none(), "{}: one Ie", mode.name);
+            assert!((0.0..mode.model.ie_max()).contains(&ie) && mode.source.contains("G.113"), "{}", mode.name);
+        }
         let Some(impairment) = mode.impairment else { continue };
         assert!((0.0..mode.model.ie_max()).contains(&impairment.ie) && impairment.bpl > 0.0, "{}", mode.name);
         assert!(mode.source.contains("G.113"), "{}", mode.name);
@@ -316,6 +320,52 @@ fn every_mode_says_where_its_values_come_from() {
     let all = names.len();
     names.dedup();
     assert_eq!(names.len(), all, "no mode twice");
+}
+
+#[test]
+fn an_ie_alone_rates_what_lost_nothing_and_no_stream() {
+    let mut alone = Vec::new();
+    for id in CodecId::all() {
+        for (number, mode) in (0u8..).zip(id.codec().modes).filter(|(_, mode)| mode.ie_alone.is_some()) {
+            let ie = mode.ie_alone.expect("filtered");
+            for plc in [true, false] {
+                assert_eq!(id.profile(Some(number), plc), None, "{}: a stream", mode.name);
+                assert_eq!(mode.profile(plc), None, "{}", mode.name);
+            }
+            let profile = mode.profile_without_loss().expect("an Ie");
+            let rating = rate(&profile, &Conditions::PERFECT);
+            assert_eq!((rating.model, rating.parts.ie_eff), (mode.model, ie), "{}", mode.name);
+            // R = Ro - Is - Id - Ie,eff + A, and without loss Ie,eff is Ie (G.107 7-1, 7-29; G.107.1 7-1, 7-15).
+            let parts = &rating.parts;
+            let clean = if mode.model == Model::Narrowband { 93.2 } else { 129.0 };
+            assert!((parts.ro - parts.is - rating.id - clean).abs() < 0.2, "{}: {rating:?}", mode.name);
+            assert!(
+                (rating.r_factor - (parts.ro - parts.is - rating.id - ie)).abs() < 1e-9,
+                "{}: {rating:?}",
+                mode.name
+            );
+            alone.push((mode.name, ie));
+        }
+    }
+    let expected = [
+        ("gsm-hr", 23.0),
+        ("g726-16", 50.0),
+        ("g726-24", 25.0),
+        ("g726-32", 7.0),
+        ("g726-40", 2.0),
+        ("g728", 7.0),
+        ("amr-7.4", 10.0),
+        ("amr-wb-6.6", 56.0),
+        ("amr-wb-8.85", 41.0),
+        ("amr-wb-14.25", 10.0),
+        ("amr-wb-15.85", 17.0),
+        ("amr-wb-18.25", 5.0),
+        ("amr-wb-19.85", 3.0),
+    ];
+    assert_eq!(alone, expected);
+    for (_, mode) in codec::modes().filter(|(_, mode)| mode.ie_alone.is_none()) {
+        assert_eq!(mode.profile_without_loss(), None, "{}: it has a pair, or nothing", mode.name);
+    }
 }
 
 #[test]

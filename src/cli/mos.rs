@@ -11,6 +11,8 @@ use crate::quality::rating::{Conditions, MAX_BURST_RATIO, Rating, rate};
 
 /// Longer one-way delays are a mistake of units: Table 2 of G.107 ends at 0.5 s.
 const MAX_DELAY_SECONDS: f64 = 10.0;
+/// What is said beside the rating of a mode with Ie alone.
+const WITHOUT_LOSS_ONLY: &str = "no published Bpl: rated without loss only";
 /// Characters that a full R fills in the text output.
 const BAR_WIDTH: usize = 40;
 
@@ -74,31 +76,44 @@ enum NoRating {
     Unknown(String),
     #[error("no published Ie and Bpl for `{name}`, so it gets no MOS: {missing}")]
     Unrated { name: &'static str, missing: &'static str },
+    #[error("no published Bpl for `{0}`: it can be rated without loss only")]
+    NoBpl(&'static str),
 }
 
-/// Runs the calculator. Exit status 1: the codec is not known or has no model.
+/// Runs the calculator. Exit status 1: the codec is not known, or nothing published rates it under these conditions.
 pub fn run(args: MosArgs) -> ExitCode {
     let name = match &args.codec {
         Some(name) if !args.list => name,
         _ => return super::print(&list(args.format)),
     };
-    match rated(name, !args.no_plc) {
+    match rated(name, &args) {
         Ok((name, mode, profile)) => super::print(&output(&args, name, mode, &profile)),
         Err(error) => {
-            let names: Vec<_> = codec::modes().filter(|(_, m)| m.impairment.is_some()).map(|(_, m)| m.name).collect();
-            eprintln!("error: {error}\n  hint: codecs with a model: {}; all: sidetone mos --list", names.join(", "));
+            let names: Vec<_> =
+                codec::modes().filter(|(_, m)| profile(m, &args).is_ok()).map(|(_, m)| m.name).collect();
+            eprintln!("error: {error}\n  hint: rated so: {}; all: sidetone mos --list", names.join(", "));
             ExitCode::FAILURE
         }
     }
 }
 
 /// The name as the table has it, its mode, and what rates that.
-fn rated(name: &str, plc: bool) -> Result<(&'static str, &'static Mode, Profile), NoRating> {
+fn rated(name: &str, args: &MosArgs) -> Result<(&'static str, &'static Mode, Profile), NoRating> {
     let found = codec::find_mode(name).ok_or_else(|| NoRating::Unknown(name.escape_debug().to_string()))?;
     let mode = found.map_err(|codec| NoRating::Unrated { name: codec.name, missing: "nothing is known of it" })?;
-    let profile = mode.profile(plc).ok_or(NoRating::Unrated { name: mode.name, missing: mode.source })?;
+    let profile = profile(mode, args)?;
     let name = codec::lookup(name).map_or(mode.name, |codec| codec.name);
     Ok((name, mode, profile))
+}
+
+/// Ie and Bpl of a mode; without any loss Ie is enough.
+fn profile(mode: &Mode, args: &MosArgs) -> Result<Profile, NoRating> {
+    match (mode.profile(!args.no_plc), mode.profile_without_loss()) {
+        (Some(pair), _) => Ok(pair),
+        (None, Some(_)) if args.loss > 0.0 => Err(NoRating::NoBpl(mode.name)),
+        (None, Some(alone)) => Ok(alone),
+        (None, None) => Err(NoRating::Unrated { name: mode.name, missing: mode.source }),
+    }
 }
 
 fn output(args: &MosArgs, name: &str, mode: &Mode, profile: &Profile) -> String {
@@ -111,12 +126,12 @@ fn output(args: &MosArgs, name: &str, mode: &Mode, profile: &Profile) -> String 
     let rating = rate(profile, &conditions);
     match args.format {
         Format::Text => text(args, mode, profile, &rating),
-        Format::Json => json(name, profile, &conditions, &rating),
+        Format::Json => json(name, mode, profile, &conditions, &rating),
     }
 }
 
 /// `mos` is what the model's own Recommendation defines (the contract); the series have `mos_narrowband_scale`.
-fn json(name: &str, profile: &Profile, conditions: &Conditions, rating: &Rating) -> String {
+fn json(name: &str, mode: &Mode, profile: &Profile, conditions: &Conditions, rating: &Rating) -> String {
     let parts = &rating.parts;
     let object = json!({
         "codec": name,
@@ -135,8 +150,9 @@ fn json(name: &str, profile: &Profile, conditions: &Conditions, rating: &Rating)
         "idle": parts.idle,
         "idd": parts.idd,
         "ie": profile.impairment.ie,
-        "bpl": profile.impairment.bpl,
+        "bpl": mode.impairment.map(|_| profile.impairment.bpl),
         "source": profile.source,
+        "note": mode.ie_alone.map(|_| WITHOUT_LOSS_ONLY),
         "loss_ratio": conditions.loss_ratio,
         "burst_ratio": conditions.burst_ratio,
         "delay_seconds": conditions.delay_seconds,
@@ -171,8 +187,11 @@ fn text(args: &MosArgs, mode: &Mode, profile: &Profile, rating: &Rating) -> Stri
         let _ = writeln!(out, "  {symbol:<8}{sign} {value:>6.1}  {meaning}");
     }
     let _ = writeln!(out, "\n  Model     ITU-T {} ({}), all else at its defaults", model.as_str(), model.band());
-    let _ = writeln!(out, "  Values    Ie {ie}, Bpl {}: {}", profile.impairment.bpl, profile.source);
-    if args.no_plc && mode.without_plc.is_none() {
+    let bpl = mode.impairment.map(|_| format!(", Bpl {}", profile.impairment.bpl)).unwrap_or_default();
+    let _ = writeln!(out, "  Values    Ie {ie}{bpl}: {}", profile.source);
+    if mode.impairment.is_none() {
+        let _ = writeln!(out, "  Note      {WITHOUT_LOSS_ONLY}");
+    } else if args.no_plc && mode.without_plc.is_none() {
         let _ = writeln!(out, "  Note      concealment is part of the {} decoder: --no-plc changes nothing", mode.name);
     }
     if args.burst_ratio < 1.0 {
@@ -183,8 +202,9 @@ fn text(args: &MosArgs, mode: &Mode, profile: &Profile, rating: &Rating) -> Stri
 
 /// "pcmu without concealment, 3 % loss (burst ratio 2), 150 ms one way with echo".
 fn headline(args: &MosArgs, mode: &Mode) -> String {
-    let concealment = match (args.no_plc, &mode.without_plc) {
-        (true, Some(_)) => " without loss concealment",
+    let concealment = match (args.no_plc, mode) {
+        (_, Mode { impairment: None, .. }) => "",
+        (true, Mode { without_plc: Some(_), .. }) => " without loss concealment",
         _ => " with loss concealment",
     };
     let bursts = if args.loss > 0.0 { format!(" (burst ratio {})", args.burst_ratio) } else { String::new() };
@@ -206,20 +226,21 @@ fn list(format: Format) -> String {
     }
 }
 
-const TABLE_HEAD: &str = "| name | model | Ie | Bpl | Bpl without concealment | RTP clock | frame | source, or what is missing |\n\
-    | --- | --- | --- | --- | --- | --- | --- | --- |\n";
+const TABLE_HEAD: &str = "| name | model | Ie | Bpl | Bpl without concealment | Ie, without loss only | RTP clock | frame | source, or what is missing |\n\
+    | --- | --- | --- | --- | --- | --- | --- | --- | --- |\n";
 
 fn line(codec: &Codec, mode: &Mode) -> String {
     let shown = |value: Option<f64>| value.map_or("-".to_owned(), |v| v.to_string());
     let alone = codec.default_mode().is_some_and(|default| default.name == mode.name) && codec.name != mode.name;
     format!(
-        "| `{}`{} | {} | {} | {} | {} | {} | {} | {} |\n",
+        "| `{}`{} | {} | {} | {} | {} | {} | {} | {} | {} |\n",
         mode.name,
         if alone { format!(", `{}`", codec.name) } else { String::new() },
         mode.model.as_str(),
         shown(mode.impairment.map(|i| i.ie)),
         shown(mode.impairment.map(|i| i.bpl)),
         shown(mode.without_plc.map(|i| i.bpl)),
+        shown(mode.ie_alone),
         codec.clock_rate_hz.map_or("SDP".to_owned(), |hz| format!("{hz} Hz")),
         codec.frame_seconds.map_or("-".to_owned(), |seconds| format!("{} ms", rounded(seconds * 1000.0))),
         mode.source,
@@ -235,6 +256,7 @@ fn entry(codec: &Codec, mode: &Mode) -> Value {
         "ie": mode.impairment.map(|i| i.ie),
         "bpl": mode.impairment.map(|i| i.bpl),
         "bpl_without_plc": mode.without_plc.map(|i| i.bpl),
+        "ie_without_loss_only": mode.ie_alone,
         "clock_rate_hz": codec.clock_rate_hz,
         "frame_seconds": codec.frame_seconds,
         "source": mode.source,

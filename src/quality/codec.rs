@@ -1,6 +1,6 @@
 //! What an encoding is: one row a codec, one profile a mode of it, and RFC 3551's static payload types.
 //!
-//! A mode without an [`Impairment`] has no published pair of Ie and Bpl: it gets no MOS, never a guess.
+//! A mode without an [`Impairment`] has no published pair of Ie and Bpl: its streams get no MOS, never a guess.
 
 use super::rating::{Impairment, Model};
 use super::table::TABLE;
@@ -71,6 +71,8 @@ pub struct Mode {
     pub impairment: Option<Impairment>,
     /// Ie and Bpl without concealment, where that differs.
     pub without_plc: Option<Impairment>,
+    /// Ie where it is published and no Bpl beside it: for the calculator, while nothing is lost.
+    pub ie_alone: Option<f64>,
     /// Where Ie and Bpl come from; without them, what is published and what is missing.
     pub source: &'static str,
 }
@@ -175,6 +177,14 @@ impl Mode {
             (false, Some(bare)) => bare,
             _ => self.impairment?,
         };
+        Some(Profile { name: self.name, model: self.model, impairment, source: self.source })
+    }
+
+    /// Ie without a Bpl, for [`super::rating::Conditions`] without loss and for no others: not for streams, whose MOS
+    /// would vanish in exactly the bad minutes.
+    pub fn profile_without_loss(&self) -> Option<Profile> {
+        // Bpl has no part where Ppl is 0 (G.107 7-29); 0 hides no loss, so that a mistake would rate too badly.
+        let impairment = Impairment { ie: self.ie_alone?, bpl: 0.0 };
         Some(Profile { name: self.name, model: self.model, impairment, source: self.source })
     }
 }

@@ -1,7 +1,8 @@
 //! The rows of the codec table, and where each value comes from.
 //!
-//! A value is used only as a pair of Ie and Bpl from the same conditions. G.113 App. IV gives Bpl,WB for listening with two
-//! ears only, so the wideband pairs take their Ie,WB from there too (Tables IV.3 and IV.4), not from Table IV.1 (one ear).
+//! Streams are rated only by a pair of Ie and Bpl from the same conditions. G.113 App. IV gives Bpl,WB for listening with
+//! two ears only, so the wideband pairs take their Ie,WB from there too (Tables IV.3 and IV.4), not from Table IV.1 (one
+//! ear). An Ie,WB that stands alone is of two ears as well wherever Table IV.3 has one.
 
 use super::codec::{Codec, Layout, MediaKind, Mode};
 use super::rating::{Impairment, Model};
@@ -11,12 +12,17 @@ use Model::{Fullband, Narrowband, Wideband};
 
 /// A mode with a published pair of Ie and Bpl.
 const fn rated(name: &'static str, model: Model, ie: f64, bpl: f64, source: &'static str) -> Mode {
-    Mode { name, model, impairment: Some(Impairment { ie, bpl }), without_plc: None, source }
+    Mode { name, model, impairment: Some(Impairment { ie, bpl }), without_plc: None, ie_alone: None, source }
 }
 
-/// A mode without one; `missing` says what there is.
+/// A mode with a published Ie and no Bpl.
+const fn without_bpl(name: &'static str, model: Model, ie: f64, source: &'static str) -> Mode {
+    Mode { name, model, impairment: None, without_plc: None, ie_alone: Some(ie), source }
+}
+
+/// A mode without either; `missing` says what there is.
 const fn unrated(name: &'static str, model: Model, missing: &'static str) -> Mode {
-    Mode { name, model, impairment: None, without_plc: None, source: missing }
+    Mode { name, model, impairment: None, without_plc: None, ie_alone: None, source: missing }
 }
 
 const fn g711(name: &'static str) -> Mode {
@@ -25,16 +31,20 @@ const fn g711(name: &'static str) -> Mode {
         model: Narrowband,
         impairment: Some(Impairment { ie: 0.0, bpl: 25.1 }),
         without_plc: Some(Impairment { ie: 0.0, bpl: 4.3 }),
+        ie_alone: None,
         source: "G.113 Table I.4: Ie 0; Bpl 25.1 with the concealment of G.711 App. I, 4.3 without any",
     }
 }
 
 const G729: &str = "G.113 Table I.1: Ie 10 (no VAD); Bpl 19.0 of Table I.4, measured on G.729A + VAD";
 const NO_AMR: &str = "G.113 has no AMR; the Ie of 3GPP's tests have no Bpl beside them";
-const UNVERIFIED_WB: &str = "G.113 App. IV lists it; no pair of Ie,WB and Bpl,WB could be verified";
+const UNVERIFIED_WB: &str = "G.113 App. IV lists it; no Ie,WB or Bpl,WB could be verified";
+const G722_WB: &str = "G.113 App. IV lists it; no Ie,WB or Bpl,WB could be verified: a maker's 14, 18 and 24 at 64, 56 and \
+    48 kbit/s are of a scale on which G.711 is 15, not 36";
 const NO_EVS: &str = "G.113 Table V.1 has EVS at 9.6 to 48 kbit/s only";
 const EVS: &str = "G.113 (09/2024) Tables V.1, V.3 with Erratum 1: super-wideband coding, two ears";
 const NOTHING: &str = "no value found in G.113";
+const NO_ILBC: &str = "no value found in G.113; an Ie of 0 stands elsewhere, without an origin that could be verified";
 
 static PCMU: [Mode; 1] = [g711("pcmu")];
 static PCMA: [Mode; 1] = [g711("pcma")];
@@ -59,15 +69,15 @@ static GSM: [Mode; 1] = [rated(
     "G.113 Table I.1: GSM 06.10, Ie 20; Bpl 10.0 of Table I.4 is that of GSM-EFR",
 )];
 static GSM_EFR: [Mode; 1] = [rated("gsm-efr", Narrowband, 5.0, 10.0, "G.113 Table I.4: GSM 06.60, Ie 5, Bpl 10.0")];
-static GSM_HR: [Mode; 1] = [unrated("gsm-hr", Narrowband, "G.113 Table I.1: Ie 23; no Bpl in Table I.4")];
-static G726_16: [Mode; 1] = [unrated("g726-16", Narrowband, "G.113 Table I.1: Ie 50; no Bpl in Table I.4")];
-static G726_24: [Mode; 1] = [unrated("g726-24", Narrowband, "G.113 Table I.1: Ie 25; no Bpl in Table I.4")];
-static G726_32: [Mode; 1] = [unrated("g726-32", Narrowband, "G.113 Table I.1: Ie 7; no Bpl in Table I.4")];
-static G726_40: [Mode; 1] = [unrated("g726-40", Narrowband, "G.113 Table I.1: Ie 2; no Bpl in Table I.4")];
-static G728: [Mode; 1] = [unrated("g728", Narrowband, "G.113 Table I.1: Ie 7; no Bpl in Table I.4")];
+static GSM_HR: [Mode; 1] = [without_bpl("gsm-hr", Narrowband, 23.0, "G.113 Table I.1: Ie 23; no Bpl in Table I.4")];
+static G726_16: [Mode; 1] = [without_bpl("g726-16", Narrowband, 50.0, "G.113 Table I.1: Ie 50; no Bpl in Table I.4")];
+static G726_24: [Mode; 1] = [without_bpl("g726-24", Narrowband, 25.0, "G.113 Table I.1: Ie 25; no Bpl in Table I.4")];
+static G726_32: [Mode; 1] = [without_bpl("g726-32", Narrowband, 7.0, "G.113 Table I.1: Ie 7; no Bpl in Table I.4")];
+static G726_40: [Mode; 1] = [without_bpl("g726-40", Narrowband, 2.0, "G.113 Table I.1: Ie 2; no Bpl in Table I.4")];
+static G728: [Mode; 1] = [without_bpl("g728", Narrowband, 7.0, "G.113 Table I.1: Ie 7; no Bpl in Table I.4")];
 static G729_D: [Mode; 1] = [unrated("g729d", Narrowband, NOTHING)];
 static G729_E: [Mode; 1] = [unrated("g729e", Narrowband, NOTHING)];
-static ILBC: [Mode; 2] = [unrated("ilbc-20", Narrowband, NOTHING), unrated("ilbc-30", Narrowband, NOTHING)];
+static ILBC: [Mode; 2] = [unrated("ilbc-20", Narrowband, NO_ILBC), unrated("ilbc-30", Narrowband, NO_ILBC)];
 static SPEEX: [Mode; 1] = [unrated("speex", Narrowband, NOTHING)];
 /// In the order of RFC 4867's frame types.
 static AMR: [Mode; 8] = [
@@ -75,7 +85,12 @@ static AMR: [Mode; 8] = [
     unrated("amr-5.15", Narrowband, NO_AMR),
     unrated("amr-5.9", Narrowband, NO_AMR),
     unrated("amr-6.7", Narrowband, NO_AMR),
-    unrated("amr-7.4", Narrowband, NO_AMR),
+    without_bpl(
+        "amr-7.4",
+        Narrowband,
+        10.0,
+        "RFC 4867, 3.1: the 7.4 kbit/s mode is the IS-641 codec; its value in G.113 Table I.1: Ie 10; no Bpl in Table I.4",
+    ),
     unrated("amr-7.95", Narrowband, NO_AMR),
     unrated("amr-10.2", Narrowband, NO_AMR),
     rated(
@@ -88,13 +103,43 @@ static AMR: [Mode; 8] = [
 ];
 /// In the order of RFC 4867's frame types.
 static AMR_WB: [Mode; 9] = [
-    unrated("amr-wb-6.6", Wideband, "G.113 Table IV.1: Ie,WB 41, IV.3: 56; no Bpl,WB in Table IV.4"),
-    unrated("amr-wb-8.85", Wideband, "G.113 Table IV.1: Ie,WB 26, IV.3: 41; no Bpl,WB in Table IV.4"),
+    without_bpl(
+        "amr-wb-6.6",
+        Wideband,
+        56.0,
+        "G.113 Table IV.3, two ears: Ie,WB 56 (IV.1, one ear: 41); no Bpl,WB in Table IV.4",
+    ),
+    without_bpl(
+        "amr-wb-8.85",
+        Wideband,
+        41.0,
+        "G.113 Table IV.3, two ears: Ie,WB 41 (IV.1, one ear: 26); no Bpl,WB in Table IV.4",
+    ),
     rated("amr-wb-12.65", Wideband, 20.0, 4.3, "G.113 (09/2024) Tables IV.3, IV.4: G.722.2 at 12.65 kbit/s, two ears"),
-    unrated("amr-wb-14.25", Wideband, "G.113 Table IV.1: Ie,WB 10; no Bpl,WB in Table IV.4"),
-    unrated("amr-wb-15.85", Wideband, "G.113 Table IV.1: Ie,WB 7, IV.3: 17; no Bpl,WB in Table IV.4"),
-    unrated("amr-wb-18.25", Wideband, "G.113 Table IV.1: Ie,WB 5; no Bpl,WB in Table IV.4"),
-    unrated("amr-wb-19.85", Wideband, "G.113 Table IV.1: Ie,WB 3; no Bpl,WB in Table IV.4"),
+    without_bpl(
+        "amr-wb-14.25",
+        Wideband,
+        10.0,
+        "G.113 Table IV.1, one ear: Ie,WB 10; none for two in IV.3, no Bpl,WB in IV.4",
+    ),
+    without_bpl(
+        "amr-wb-15.85",
+        Wideband,
+        17.0,
+        "G.113 Table IV.3, two ears: Ie,WB 17 (IV.1, one ear: 7); no Bpl,WB in Table IV.4",
+    ),
+    without_bpl(
+        "amr-wb-18.25",
+        Wideband,
+        5.0,
+        "G.113 Table IV.1, one ear: Ie,WB 5; none for two in IV.3, no Bpl,WB in IV.4",
+    ),
+    without_bpl(
+        "amr-wb-19.85",
+        Wideband,
+        3.0,
+        "G.113 Table IV.1, one ear: Ie,WB 3; none for two in IV.3, no Bpl,WB in IV.4",
+    ),
     rated("amr-wb-23.05", Wideband, 8.0, 4.6, "G.113 (09/2024) Tables IV.3, IV.4: G.722.2 at 23.05 kbit/s, two ears"),
     rated("amr-wb-23.85", Wideband, 10.0, 4.9, "G.113 (09/2024) Tables IV.3, IV.4: G.722.2 at 23.85 kbit/s, two ears"),
 ];
@@ -114,9 +159,9 @@ static EVS_PRIMARY: [Mode; 12] = [
     unrated("evs-128", Fullband, NO_EVS),
 ];
 static G722: [Mode; 3] = [
-    unrated("g722-64", Wideband, UNVERIFIED_WB),
-    unrated("g722-56", Wideband, UNVERIFIED_WB),
-    unrated("g722-48", Wideband, UNVERIFIED_WB),
+    unrated("g722-64", Wideband, G722_WB),
+    unrated("g722-56", Wideband, G722_WB),
+    unrated("g722-48", Wideband, G722_WB),
 ];
 static G722_1: [Mode; 2] = [unrated("g7221-24", Wideband, UNVERIFIED_WB), unrated("g7221-32", Wideband, UNVERIFIED_WB)];
 static G729_1: [Mode; 1] = [unrated("g7291", Wideband, UNVERIFIED_WB)];
