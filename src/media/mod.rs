@@ -3,6 +3,7 @@
 mod binding;
 mod candidates;
 mod delay;
+mod interval;
 mod numbers;
 mod pattern;
 mod payload;
@@ -50,9 +51,9 @@ pub use problems::{Problem, Problems};
 pub use relay::RelayReport;
 pub use report::StreamReport;
 pub use reports::{EndpointReports, ExtendedReport};
-pub use round_trips::RoundTrip;
+pub use round_trips::{RoundTrip, RoundTrips};
 pub use rtcp_numbers::FAMILIES as RTCP_FAMILIES;
-pub use stream::{Key, RoundTrips};
+pub use stream::Key;
 pub use sundry::FAMILIES as SUNDRY_FAMILIES;
 
 /// After a call's end its last packets may still be on the way; a stream that is silent for so long has ended with it.

@@ -8,9 +8,9 @@ use crate::site::{Direction, PeerId, Site};
 use crate::wire::rtcp::PacketType;
 
 use super::delay::Delay;
+use super::interval::Interval;
 use super::rtcp_numbers::Reported;
 use super::sequence::Settled;
-use super::stream::Interval;
 use super::sundry::{self, Sundry};
 
 /// G.107 Annex B: MOS 4.03 is R 80, from where users are satisfied; 3.60 is R 70, below which many are not.

@@ -9,8 +9,9 @@ use super::delay::Delay;
 use super::pattern::BurstGap;
 use super::playout::Buffer;
 use super::relay::RelayReport;
+use super::round_trips::RoundTrips;
 use super::sequence::Runs;
-use super::stream::{Jitter, Key, RoundTrips, Stream};
+use super::stream::{Jitter, Key, Stream};
 
 /// Numbers of a stream from its first to its last packet.
 #[derive(Clone, Debug)]

@@ -30,6 +30,59 @@ pub struct RoundTrip {
     pub seconds: f64,
 }
 
+/// Round trips from here to either end of a stream and back (RFC 3550 section 6.4.1, RFC 3611 section 4.5).
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct RoundTrips {
+    pub to_source: Side,
+    pub to_destination: Side,
+}
+
+/// Round trips to one end, seconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Side {
+    last: f32,
+    sum: f32,
+    count: u32,
+    /// The end is this very host: what was not measured to it is nothing.
+    pub is_here: bool,
+}
+
+impl Side {
+    pub fn observe(&mut self, seconds: f64) {
+        self.last = seconds as f32;
+        self.sum += self.last;
+        self.count = self.count.saturating_add(1);
+    }
+
+    fn last(&self) -> Option<f64> {
+        (self.count > 0).then(|| f64::from(self.last))
+    }
+
+    /// Mean of all, seconds; `None` where none was measured.
+    pub fn mean(&self) -> Option<f64> {
+        (self.count > 0).then(|| f64::from(self.sum) / f64::from(self.count))
+    }
+}
+
+impl RoundTrips {
+    /// Mean round trip from end to end, seconds; `None` until both sides are known.
+    pub fn end_to_end(&self) -> Option<f64> {
+        self.sum(Side::mean)
+    }
+
+    /// The last round trips of both sides together, seconds.
+    pub fn latest(&self) -> Option<f64> {
+        self.sum(Side::last)
+    }
+
+    fn sum(&self, of: fn(&Side) -> Option<f64>) -> Option<f64> {
+        let (source, destination) = (of(&self.to_source), of(&self.to_destination));
+        let or_here = |seconds: Option<f64>, side: &Side| seconds.or(side.is_here.then_some(0.0));
+        source.or(destination)?;
+        Some(or_here(source, &self.to_source)? + or_here(destination, &self.to_destination)?)
+    }
+}
+
 /// When sender reports passed, at most `capacity` of them.
 #[derive(Debug)]
 pub struct Reports(Generations<Report, Sent>);

@@ -6,9 +6,11 @@ use crate::wire::rtp::Packet;
 use crate::wire::sip::Party;
 use crate::wire::{Endpoint, Ip};
 
+use super::interval::Baseline;
 use super::pattern::burst_ratio;
 use super::playout::{self, Late, Playout, Role, SPURT_NANOS};
 use super::relay;
+use super::round_trips::RoundTrips;
 use super::sequence::{Arrival, Sequence, Settled};
 
 /// What makes a stream: source, destination and SSRC (the contract's counting rules).
@@ -76,7 +78,7 @@ pub struct Stream {
     pub tells: Tells,
     pub codec: CodecId,
     /// Longest time between two arrivals of the running interval, nanoseconds.
-    interval_gap: i64,
+    pub(super) interval_gap: i64,
     pub playout: Playout,
     pub sequence: Sequence,
     // From here on: touched once an interval or less.
@@ -96,8 +98,8 @@ pub struct Stream {
     media_transit: f64,
     pub first_arrival: Timestamp,
     /// Until when the stream's time has been observed.
-    observed: Timestamp,
-    gap_max: i64,
+    pub(super) observed: Timestamp,
+    pub(super) gap_max: i64,
     pub duplicates: u64,
     pub reordered: u64,
     pub clock_rate: u32,
@@ -128,95 +130,6 @@ pub struct Event {
     pub timestamp: u32,
     /// 0 to 15 are the digits, `*`, `#`, A to D (section 3.2).
     pub code: u8,
-}
-
-/// Round trips from here to either end of a stream and back (RFC 3550 section 6.4.1, RFC 3611 section 4.5).
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct RoundTrips {
-    pub to_source: Side,
-    pub to_destination: Side,
-}
-
-/// Round trips to one end, seconds.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Side {
-    last: f32,
-    sum: f32,
-    count: u32,
-    /// The end is this very host: what was not measured to it is nothing.
-    pub is_here: bool,
-}
-
-impl Side {
-    pub fn observe(&mut self, seconds: f64) {
-        self.last = seconds as f32;
-        self.sum += self.last;
-        self.count = self.count.saturating_add(1);
-    }
-
-    fn last(&self) -> Option<f64> {
-        (self.count > 0).then(|| f64::from(self.last))
-    }
-
-    /// Mean of all, seconds; `None` where none was measured.
-    pub fn mean(&self) -> Option<f64> {
-        (self.count > 0).then(|| f64::from(self.sum) / f64::from(self.count))
-    }
-}
-
-impl RoundTrips {
-    /// Mean round trip from end to end, seconds; `None` until both sides are known.
-    pub fn end_to_end(&self) -> Option<f64> {
-        self.sum(Side::mean)
-    }
-
-    /// The last round trips of both sides together, seconds.
-    pub fn latest(&self) -> Option<f64> {
-        self.sum(Side::last)
-    }
-
-    fn sum(&self, of: fn(&Side) -> Option<f64>) -> Option<f64> {
-        let (source, destination) = (of(&self.to_source), of(&self.to_destination));
-        let or_here = |seconds: Option<f64>, side: &Side| seconds.or(side.is_here.then_some(0.0));
-        source.or(destination)?;
-        Some(or_here(source, &self.to_source)? + or_here(destination, &self.to_destination)?)
-    }
-}
-
-/// Where the counters stood when the running interval began: their low 32 bits, of which differences are taken.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Baseline {
-    pub packets: u32,
-    pub expected: u32,
-    pub unique: u32,
-    /// Too late to be played.
-    pub late: u32,
-    /// Runs of lost and late packets, and the packets in them.
-    pub runs: u32,
-    pub losses: u32,
-    /// RFC 3611's bursts, the packets in them, and those of them that were lost or late.
-    pub bursts: u32,
-    pub burst_packets: u32,
-    pub burst_losses: u32,
-}
-
-/// What one interval of a stream showed.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Interval {
-    pub seconds: f64,
-    /// Lost on the wire.
-    pub loss_ratio: f64,
-    /// Lost or too late: what the listener misses, and in which pattern.
-    pub missed_ratio: f64,
-    pub burst_ratio: f64,
-    /// Mean delay of the playout buffer; zero where none is emulated.
-    pub buffer_seconds: f64,
-    pub bursts: u64,
-    pub burst_packets: u64,
-    pub burst_losses: u64,
-    /// `None` while the clock is unknown.
-    pub jitter_seconds: Option<f64>,
-    pub gap_seconds: f64,
 }
 
 /// Interarrival jitter over a stream's life (RFC 3550 A.8), seconds.
@@ -467,61 +380,5 @@ impl Stream {
         let is_digit = event.code < 16;
         self.dtmf_events += u32::from(is_digit);
         is_digit
-    }
-
-    fn baseline(&self) -> Baseline {
-        // The counters of bursts wait for late packets; what the listener misses is rated now, with its pattern.
-        let (pattern, missed) = (self.sequence.pattern(), self.sequence.pattern_so_far());
-        Baseline {
-            packets: self.packets() as u32,
-            expected: self.sequence.expected() as u32,
-            unique: self.sequence.unique() as u32,
-            late: self.sequence.late() as u32,
-            runs: missed.runs,
-            losses: missed.losses,
-            bursts: pattern.c13,
-            burst_packets: pattern.burst_packets() as u32,
-            burst_losses: pattern.lost_in_bursts() as u32,
-        }
-    }
-
-    /// Ends the running interval and starts the next, which holds `now`; `None` where no packet came in it.
-    pub fn close_interval(&mut self, now: Timestamp, length: i64, playout: &playout::Settings) -> Option<Interval> {
-        let current = self.baseline();
-        let before = std::mem::replace(&mut self.interval, current);
-        let start = self.interval_end.nanos().saturating_sub(length);
-        let passed = now.nanos().saturating_sub(start).max(0) / length.max(1) * length;
-        let next = Timestamp::from_nanos(start.saturating_add(passed));
-        // Up to the last packet: whether the stream goes on after it, the next interval tells.
-        let end = self.last_arrival.min(self.interval_end).max(self.observed);
-        let seconds = end.seconds_since(self.observed);
-        let is_silent = current.packets == before.packets;
-        self.observed = if is_silent || passed > length { next } else { end };
-        self.interval_end = Timestamp::from_nanos(next.nanos().saturating_add(length));
-        self.gap_max = self.gap_max.max(self.interval_gap);
-        let gap = std::mem::take(&mut self.interval_gap);
-        self.relay.show_again();
-        self.may_be_relayed = self.relay.is_active();
-        if is_silent {
-            return None;
-        }
-        // A packet that came after all takes a loss back.
-        let grown = |of: fn(&Baseline) -> u32| of(&current).wrapping_sub(of(&before)).cast_signed().max(0) as u64;
-        let expected = grown(|at| at.expected);
-        let lost = expected.saturating_sub(grown(|at| at.unique));
-        let ratio = |part: u64| if expected == 0 { 0.0 } else { (part as f64 / expected as f64).min(1.0) };
-        let missed_ratio = ratio(lost + grown(|at| at.late));
-        Some(Interval {
-            seconds,
-            loss_ratio: ratio(lost),
-            missed_ratio,
-            burst_ratio: burst_ratio(grown(|at| at.losses), grown(|at| at.runs), missed_ratio),
-            buffer_seconds: if self.is_played { self.playout.close_interval(playout) } else { 0.0 },
-            bursts: grown(|at| at.bursts),
-            burst_packets: grown(|at| at.burst_packets),
-            burst_losses: grown(|at| at.burst_losses),
-            jitter_seconds: self.media_jitter().or_else(|| self.jitter().map(|jitter| jitter.last)),
-            gap_seconds: gap as f64 / 1e9,
-        })
     }
 }

@@ -39,8 +39,7 @@ const fn g711(name: &'static str) -> Mode {
 const G729: &str = "G.113 Table I.1: Ie 10 (no VAD); Bpl 19.0 of Table I.4, measured on G.729A + VAD";
 const NO_AMR: &str = "G.113 has no AMR; the Ie of 3GPP's tests have no Bpl beside them";
 const UNVERIFIED_WB: &str = "G.113 App. IV lists it; no Ie,WB or Bpl,WB could be verified";
-const G722_WB: &str = "G.113 App. IV lists it; no Ie,WB or Bpl,WB could be verified: a maker's 14, 18 and 24 at 64, 56 and \
-    48 kbit/s are of a scale on which G.711 is 15, not 36";
+const G722_WB: &str = "G.113 (11/2007) App. IV, Table IV.1, one ear; no Bpl,WB in Table IV.4";
 const NO_EVS: &str = "G.113 Table V.1 has EVS at 9.6 to 48 kbit/s only";
 const EVS: &str = "G.113 (09/2024) Tables V.1, V.3 with Erratum 1: super-wideband coding, two ears";
 const NOTHING: &str = "no value found in G.113";
@@ -159,11 +158,12 @@ static EVS_PRIMARY: [Mode; 12] = [
     unrated("evs-128", Fullband, NO_EVS),
 ];
 static G722: [Mode; 3] = [
-    unrated("g722-64", Wideband, G722_WB),
-    unrated("g722-56", Wideband, G722_WB),
-    unrated("g722-48", Wideband, G722_WB),
+    without_bpl("g722-64", Wideband, 13.0, G722_WB),
+    without_bpl("g722-56", Wideband, 20.0, G722_WB),
+    without_bpl("g722-48", Wideband, 31.0, G722_WB),
 ];
-static G722_1: [Mode; 2] = [unrated("g7221-24", Wideband, UNVERIFIED_WB), unrated("g7221-32", Wideband, UNVERIFIED_WB)];
+static G722_1: [Mode; 2] =
+    [without_bpl("g7221-24", Wideband, 19.0, G722_WB), without_bpl("g7221-32", Wideband, 13.0, G722_WB)];
 static G729_1: [Mode; 1] = [unrated("g7291", Wideband, UNVERIFIED_WB)];
 static OPUS: [Mode; 1] = [unrated(
     "opus",
