@@ -70,6 +70,16 @@ impl Site {
         self.local.iter().any(|network| network.contains(&ip))
     }
 
+    /// Whether what came to one address and what left from another were on the same host: this one. Where nobody said which
+    /// addresses are ours, both have to be one.
+    pub fn is_passed_on(&self, came_to: Ip, left_from: Ip) -> bool {
+        if came_to == left_from {
+            return !self.knows_itself() || self.is_local(left_from);
+        }
+        // An address of the loopback is any program's.
+        self.is_local(came_to) && self.is_local(left_from) && !came_to.is_loopback() && !left_from.is_loopback()
+    }
+
     /// The configured network that holds an address.
     pub fn peer(&self, ip: Ip) -> PeerId {
         let ip = IpAddr::from(ip);

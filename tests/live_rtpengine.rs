@@ -153,6 +153,11 @@ fn calls_through_kamailio_and_rtpengine() {
     }
     let callers = callers.map(|caller| caller.end("TERM").1);
     let end = wait_for_the_end(&agent, 16.0);
+    // Four calls: each BYE and its 200 go through Kamailio, and so do INVITE, 180 and 200.
+    let passed = |method| end.sum("sip_relay_delay_seconds_count", &[("method", method)]);
+    assert_eq!((passed("BYE"), passed("INVITE")), (8.0, 12.0));
+    let longest = end.sum("sip_relay_delay_seconds_sum", &[]) / end.sum("sip_relay_delay_seconds_count", &[]);
+    assert!(longest < 0.1, "Kamailio takes {longest} s a message in the mean");
     let callees = [bob, secret].map(|callee| callee.end("TERM").1);
     for log in callers.iter().chain(&callees) {
         assert!(log.contains("terminated (duration"), "{log}");

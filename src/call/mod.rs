@@ -4,6 +4,7 @@ mod dialog;
 mod numbers;
 mod outcome;
 mod registrations;
+mod relay;
 mod sweep;
 mod table;
 mod transactions;
@@ -83,6 +84,7 @@ pub struct Signalling {
     hasher: RandomState,
     calls: Table,
     transactions: Transactions,
+    relays: relay::Relays,
     registrations: Registrations,
     voice_reports: VoiceReports,
     pub numbers: Numbers,
@@ -104,6 +106,7 @@ impl Signalling {
         Signalling {
             calls: Table::new(settings.max_calls),
             transactions: Transactions::new(settings.max_transactions),
+            relays: relay::Relays::new(settings.max_transactions),
             registrations: Registrations::new(settings.max_registrations),
             voice_reports: VoiceReports::new(settings.max_calls, settings.keep_reports),
             settings,
@@ -159,6 +162,9 @@ impl Signalling {
                 self.first_response(&context, method, asked);
             }
             (Seen::First, _) => {}
+        }
+        if let Some(seconds) = self.relays.see(now, (from, to), message, &self.site) {
+            self.numbers.observe_relay(method, seconds);
         }
         match message.start {
             Start::Request { method: Method::Register, .. } => self.registrations.request(now, peer, message),

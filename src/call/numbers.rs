@@ -13,7 +13,8 @@ use super::outcome::Outcome;
 
 const DELAY_BOUNDS: &[f64] =
     &[0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 7.5, 10.0, 15.0, 20.0, 30.0, 60.0];
-const RESPONSE_BOUNDS: &[f64] = &[0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0];
+const RESPONSE_BOUNDS: &[f64] =
+    &[0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0];
 const DURATION_BOUNDS: &[f64] =
     &[1.0, 5.0, 10.0, 30.0, 60.0, 120.0, 180.0, 300.0, 600.0, 1200.0, 1800.0, 3600.0, 7200.0];
 
@@ -48,6 +49,12 @@ static RESPONSE_TIME: Family = Family::histogram(
     "seconds",
     &["method", "peer"],
     "Time from a request to its first response, provisional ones included, at this point of the network.",
+);
+static RELAY_DELAY: Family = Family::histogram(
+    "sip_relay_delay_seconds",
+    "seconds",
+    &["method"],
+    "Time that a SIP request or response spent inside this host, where it was seen coming in and going out under one Call-ID.",
 );
 static REGISTRATIONS_ACTIVE: Family = Family::gauge(
     "sip_registrations_active",
@@ -132,6 +139,7 @@ pub static FAMILIES: &[&Family] = &[
     &RETRANSMISSIONS,
     &MALFORMED,
     &RESPONSE_TIME,
+    &RELAY_DELAY,
     &REGISTRATIONS_ACTIVE,
     &REGISTRATION_ATTEMPTS,
     &REGISTRATION_DELAY,
@@ -234,6 +242,7 @@ pub struct Numbers {
     retransmissions: HashMap<(Method, &'static str, PeerId), u64>,
     malformed: [u64; Malformed::ALL.len()],
     response_time: HashMap<(Method, PeerId), Histogram>,
+    relay_delay: HashMap<Method, Histogram>,
     calls: HashMap<CellKey, Cell>,
     registrations: HashMap<PeerId, RegistrationCell>,
     pub voice_reports: super::voice_reports::Numbers,
@@ -259,6 +268,10 @@ impl Numbers {
     pub fn observe_response(&mut self, method: Method, peer: PeerId, seconds: f64) {
         let histogram = self.response_time.entry((method, peer));
         histogram.or_insert_with(|| Histogram::new(RESPONSE_BOUNDS)).observe(seconds);
+    }
+
+    pub fn observe_relay(&mut self, method: Method, seconds: f64) {
+        self.relay_delay.entry(method).or_insert_with(|| Histogram::new(RESPONSE_BOUNDS)).observe(seconds);
     }
 
     pub fn cell(&mut self, key: CellKey) -> &mut Cell {
@@ -354,6 +367,9 @@ impl Numbers {
         for ((method, peer), histogram) in &self.response_time {
             let labels = vec![fixed(method.name()), site.name(*peer)];
             out.add(&RESPONSE_TIME, labels, Value::Histogram(histogram.clone()));
+        }
+        for (method, histogram) in &self.relay_delay {
+            out.add(&RELAY_DELAY, vec![fixed(method.name())], Value::Histogram(histogram.clone()));
         }
     }
 

@@ -80,11 +80,12 @@ impl Signalling {
     }
 
     /// Entries in each table, for `sidetone_tracked_entries`.
-    pub fn tracked(&self) -> [(&'static str, usize); 5] {
+    pub fn tracked(&self) -> [(&'static str, usize); 6] {
         let (attempts, bindings) = self.registrations.lengths();
         [
             ("calls", self.calls.len()),
             ("transactions", self.transactions.len()),
+            ("passing_messages", self.relays.len()),
             ("registration_attempts", attempts),
             ("registrations", bindings),
             ("voice_reports", self.voice_reports.len()),
@@ -92,10 +93,11 @@ impl Signalling {
     }
 
     /// Entries that gave way at the cap of each table.
-    pub fn evicted(&self) -> [(&'static str, u64); 5] {
+    pub fn evicted(&self) -> [(&'static str, u64); 6] {
         [
             ("calls", self.calls.evicted),
             ("transactions", self.transactions.evicted()),
+            ("passing_messages", self.relays.evicted()),
             ("registration_attempts", self.registrations.evicted_attempts),
             ("registrations", self.registrations.evicted_bindings),
             ("voice_reports", self.voice_reports.evicted()),

@@ -21,6 +21,11 @@ impl Ip {
         Ip((all >> 64) as u64, all as u64)
     }
 
+    /// 127.0.0.0/8 or ::1.
+    pub const fn is_loopback(self) -> bool {
+        self.0 == 0 && (self.1 >> 24 == (MAPPED >> 24 | 0x7f) || self.1 == 1)
+    }
+
     /// 0.0.0.0 or ::, which SDP uses for "on hold" (RFC 3264 section 8.4).
     pub const fn is_unspecified(self) -> bool {
         self.0 == 0 && (self.1 == MAPPED || self.1 == 0)

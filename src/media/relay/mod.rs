@@ -335,10 +335,11 @@ impl Media {
         (role.agreed >= AGREED).then_some((seen, offset))
     }
 
-    /// Whether one stream ends where the other begins: at this host, or, where that is unknown, at one address.
+    /// Whether one stream ends where the other begins, and not in the answer to it.
     fn may_come_from(&self, out: &Stream, from: &Stream) -> bool {
-        let here = self.site.knows_itself() || from.key.destination_ip == out.key.source_ip;
-        let back = from.key.source() == out.key.destination();
+        let here = self.site.is_passed_on(from.key.destination_ip, out.key.source_ip);
+        let back = from.key.source() == out.key.destination()
+            || matches!((from.toward, out.toward), (Some(from), Some(out)) if from != out);
         here && !back && from.relay.may_feed && from.relay.feeds == NONE
     }
 
