@@ -61,12 +61,21 @@ pub struct Settings {
 /// What a message means for the media side.
 #[derive(Debug)]
 pub enum Effect {
-    /// A party of the call tells what media it sends and receives, and where.
+    /// A party of the call tells what media it sends and receives, and where: all of it, in one description.
     Describe {
         call: u64,
         direction: Direction,
         party: Party,
-        media: sdp::Media,
+        sections: Vec<sdp::Media>,
+    },
+    /// A request within an answered call may bring another description into it.
+    Offered {
+        call: u64,
+    },
+    /// The answer to it: without agreement the call goes on as if it had not been asked (RFC 3261 section 14.1).
+    Settled {
+        call: u64,
+        agreed: bool,
     },
     Answered {
         call: u64,
@@ -240,6 +249,9 @@ impl Signalling {
         match method {
             Method::Cancel if call.answered.is_none() => call.cancelled = true,
             Method::Bye => return self.bye(at),
+            Method::Invite | Method::Update if call.answered.is_some() => {
+                self.effects.push(Effect::Offered { call: call.serial });
+            }
             _ => {}
         }
         self.session(at.message, party);
@@ -339,6 +351,13 @@ impl Signalling {
                 self.effects.push(Effect::Answered { call: call.serial });
             }
         }
+        if code >= 200
+            && !initial
+            && matches!(method, Method::Invite | Method::Update)
+            && let Some(call) = self.calls.find(at.message.call_id)
+        {
+            self.effects.push(Effect::Settled { call: call.serial, agreed: code < 300 });
+        }
     }
 
     fn provisional(&mut self, at: &Context<'_, '_>, code: u16) {
@@ -436,12 +455,7 @@ impl Signalling {
         let Some(body) = sdp::find(message.content_type, message.body) else { return };
         let Some(call) = self.calls.find(message.call_id).filter(|call| call.state != State::Ended) else { return };
         let (call, direction) = (call.serial, call.key.direction);
-        self.effects.extend(sdp::parse(body).into_iter().map(|media| Effect::Describe {
-            call,
-            direction,
-            party,
-            media,
-        }));
+        self.effects.push(Effect::Describe { call, direction, party, sections: sdp::parse(body) });
     }
 }
 

@@ -249,9 +249,11 @@ impl Engine {
         }
         for effect in self.signalling.take_effects() {
             match effect {
-                Effect::Describe { call, direction, party, media } => {
-                    self.media.describe(now, call, direction, party, &media);
+                Effect::Describe { call, direction, party, sections } => {
+                    self.media.describe(now, call, direction, party, &sections);
                 }
+                Effect::Offered { call } => self.media.offered(call),
+                Effect::Settled { call, agreed } => self.media.settled(call, agreed),
                 Effect::Answered { call } => self.media.answered(now, call),
                 Effect::Ended { call } => {
                     let mos = self.media.call_ended(now, call);

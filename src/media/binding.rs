@@ -40,6 +40,10 @@ pub struct Call {
     pub answered: Option<Timestamp>,
     pub direction: Option<Direction>,
     pub sides: Sides,
+    /// What they were before the offer that is not answered yet.
+    pub before_offer: Option<Sides>,
+    /// An endpoint of it is another call's: two legs whose parties send to each other directly.
+    pub is_shared: bool,
     pub problems: Problems,
 }
 
@@ -82,6 +86,7 @@ impl Bindings {
             if let Some(there) = self.endpoints.get_mut(&at) {
                 extend(&mut there.formats, formats);
             }
+            self.calls.entry(call).or_default().is_shared = true;
             return;
         }
         let known = self.calls.entry(call).or_default();

@@ -2,7 +2,7 @@
 
 use crate::site::Direction;
 use crate::time::Timestamp;
-use crate::wire::sdp;
+use crate::wire::sdp::{self, MediaType};
 use crate::wire::sip::Party;
 
 use super::Media;
@@ -69,6 +69,8 @@ pub struct Side {
     without_keys: bool,
     /// Its last description was of T.38.
     fax: bool,
+    /// It once was to be heard and to hear: if it only sends later, it has put the other on hold, with or without music.
+    talked: bool,
     /// Since when the other party should be heard here.
     since: Option<Timestamp>,
     /// First and last packet to this party, of streams that are over.
@@ -100,16 +102,23 @@ impl Sides {
         to.described && from.described && to.receives && from.sends
     }
 
-    /// A party described its audio.
-    pub fn describe(&mut self, now: Timestamp, party: Party, media: &sdp::Media) {
+    /// A party described its media: its sound counts, in whichever section, and T.38.
+    pub fn describe(&mut self, now: Timestamp, party: Party, sections: &[sdp::Media]) {
         let before = Party::BOTH.map(|party| self.expected(party));
-        let reachable = media.receives_at.is_some_and(|at| !at.ip.is_unspecified()) || !media.candidates.is_empty();
+        let accepted =
+            |kind| sections.iter().filter(move |media| media.media_type == kind && media.receives_at.is_some());
+        let sound = || accepted(MediaType::Audio).filter(|media| media.rtp);
+        // RFC 3264 section 8.4: 0.0.0.0 is a hold of old.
+        let reachable = |media: &sdp::Media| {
+            media.receives_at.is_some_and(|at| !at.ip.is_unspecified()) || !media.candidates.is_empty()
+        };
         let side = self.of(party);
         side.described = true;
-        side.fax &= media.receives_at.is_none();
-        side.sends = media.sends && media.receives_at.is_some();
-        side.receives = media.receives && reachable;
-        side.without_keys = media.secure && !media.keyed && media.receives_at.is_some();
+        side.fax = accepted(MediaType::Fax).any(reachable);
+        side.receives = sound().any(|media| media.receives && reachable(media));
+        side.sends = sound().any(|media| media.sends && reachable(media)) && (side.receives || !side.talked);
+        side.talked |= side.sends && side.receives;
+        side.without_keys = sound().any(|media| media.secure && !media.keyed);
         for (party, before) in Party::BOTH.into_iter().zip(before) {
             if self.expected(party) && !before {
                 self.of(party).since = Some(now);
@@ -117,9 +126,11 @@ impl Sides {
         }
     }
 
-    /// A party described where it receives T.38.
-    pub fn describe_fax(&mut self, party: Party) {
-        self.of(party).fax = true;
+    /// Takes back what was described since, not what was heard.
+    fn return_to(&mut self, before: Sides) {
+        for (side, before) in self.0.iter_mut().zip(before.0) {
+            *side = Side { heard: side.heard, ..before };
+        }
     }
 
     /// Both parties agreed on T.38: sound may stop for it.
@@ -139,6 +150,23 @@ impl Media {
         known.answered = Some(now);
         if known.sides.without_keys() {
             self.note(call, Problem::SrtpWithoutKeys);
+        }
+    }
+
+    /// A request may change what the parties agreed on.
+    pub fn offered(&mut self, call: u64) {
+        if let Some(known) = self.bindings.call_mut(call) {
+            known.before_offer.get_or_insert(known.sides);
+        }
+    }
+
+    /// It did, or was refused.
+    pub fn settled(&mut self, call: u64, agreed: bool) {
+        if let Some(known) = self.bindings.call_mut(call)
+            && let Some(before) = known.before_offer.take()
+            && !agreed
+        {
+            known.sides.return_to(before);
         }
     }
 
@@ -192,8 +220,12 @@ impl Media {
         side.heard
     }
 
-    /// Whether the call's media should pass here: it ends at this host, or some of it was seen. A capture file holds all there is.
+    /// Whether the call's media should pass here, and be its own: it ends at this host, or some of it was seen. A capture file
+    /// holds all there is.
     fn is_visible(&self, call: &Call) -> bool {
+        if call.is_shared && call.streams.is_empty() {
+            return false;
+        }
         !self.site.knows_itself()
             || !call.streams.is_empty()
             || call.endpoints.iter().any(|at| self.site.is_local(at.ip))

@@ -14,28 +14,26 @@ use super::{Media, lifetime_mos, min_mos};
 const MAX_LISTED: usize = 256;
 
 impl Media {
-    /// A section of SDP that a party of a call sent; `direction` is the call's.
-    pub fn describe(&mut self, now: Timestamp, call: u64, direction: Direction, party: Party, media: &sdp::Media) {
-        let at = media.receives_at.filter(|at| !at.ip.is_unspecified());
-        match (media.media_type, at) {
-            (MediaType::Fax, Some(at)) => self.bindings.announce_fax(call, party, at),
-            _ if !media.rtp => return,
-            _ => {
-                for at in at.iter().chain(&media.candidates) {
-                    self.announce(call, party, *at, &media.formats);
-                }
-                if let Some(at) = at {
-                    self.announce_rtcp(call, party, at, media.rtcp);
+    /// The sections of an SDP that a party of a call sent; `direction` is the call's.
+    pub fn describe(&mut self, now: Timestamp, call: u64, direction: Direction, party: Party, sections: &[sdp::Media]) {
+        for media in sections {
+            let at = media.receives_at.filter(|at| !at.ip.is_unspecified());
+            match (media.media_type, at) {
+                (MediaType::Fax, Some(at)) => self.bindings.announce_fax(call, party, at),
+                _ if !media.rtp => {}
+                _ => {
+                    for at in at.iter().chain(&media.candidates) {
+                        self.announce(call, party, *at, &media.formats);
+                    }
+                    if let Some(at) = at {
+                        self.announce_rtcp(call, party, at, media.rtcp);
+                    }
                 }
             }
         }
         let known = self.bindings.entry(call);
         known.direction = Some(direction);
-        match media.media_type {
-            MediaType::Audio => known.sides.describe(now, party, media),
-            MediaType::Fax if at.is_some() => known.sides.describe_fax(party),
-            MediaType::Fax | MediaType::Video | MediaType::Other => {}
-        }
+        known.sides.describe(now, party, sections);
     }
 
     /// SDP of a call says that a party receives media at `at`, with these payload types.
