@@ -11,10 +11,14 @@ mod packets;
 
 #[path = "media/bursts.rs"]
 mod bursts;
+#[path = "media/delay.rs"]
+mod delay;
 #[path = "media/intervals.rs"]
 mod intervals;
 #[path = "media/playout.rs"]
 mod playout;
+#[path = "media/problems.rs"]
+mod problems;
 #[path = "media/real_streams.rs"]
 mod real_streams;
 #[path = "media/scene.rs"]
