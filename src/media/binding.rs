@@ -41,7 +41,7 @@ pub struct Call {
     pub direction: Option<Direction>,
     pub sides: Sides,
     /// What they were before the offer that is not answered yet.
-    pub before_offer: Option<Sides>,
+    pub before_offer: Option<Box<Sides>>,
     /// An endpoint of it is another call's: two legs whose parties send to each other directly.
     pub is_shared: bool,
     pub problems: Problems,

@@ -127,7 +127,7 @@ impl Sides {
     }
 
     /// Takes back what was described since, not what was heard.
-    fn return_to(&mut self, before: Sides) {
+    fn return_to(&mut self, before: &Sides) {
         for (side, before) in self.0.iter_mut().zip(before.0) {
             *side = Side { heard: side.heard, ..before };
         }
@@ -156,7 +156,7 @@ impl Media {
     /// A request may change what the parties agreed on.
     pub fn offered(&mut self, call: u64) {
         if let Some(known) = self.bindings.call_mut(call) {
-            known.before_offer.get_or_insert(known.sides);
+            known.before_offer.get_or_insert_with(|| Box::new(known.sides));
         }
     }
 
@@ -166,7 +166,7 @@ impl Media {
             && let Some(before) = known.before_offer.take()
             && !agreed
         {
-            known.sides.return_to(before);
+            known.sides.return_to(&before);
         }
     }
 
