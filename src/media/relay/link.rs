@@ -12,6 +12,8 @@ pub const AHEAD: usize = 8;
 /// Outgoing packets without counterpart in a row after which a link is given up: of those told by their payloads few are enough.
 const MAX_MISSES: u32 = 64;
 const MAX_TELLING_MISSES: u32 = 8;
+/// By so much a packet may seem to leave before it came in: stamps are taken a little before or after the wire, in units of time.
+const MAX_BACKWARDS: i32 = 100_000 / TIME_UNIT as i32;
 /// Unit of the times that a link keeps, nanoseconds: 32 bits of them are 18 minutes.
 const TIME_UNIT: i64 = 256;
 
@@ -109,6 +111,8 @@ pub enum Entered {
     Lost,
     /// It had been seen leaving; seconds.
     Left(f64),
+    /// It had left before it came in: what this host sent was sent back to it.
+    Back,
 }
 
 impl Link {
@@ -159,6 +163,10 @@ impl Link {
         let number = self.number(packet, 0);
         let shifted = self.shifted(number, packet);
         if let Some(left) = self.ahead.take(|other| other == number).or_else(|| self.ahead.take(shifted)) {
+            if time(now).wrapping_sub(left.at).cast_signed() > MAX_BACKWARDS {
+                self.misses += 1;
+                return Entered::Back;
+            }
             self.follow(number, left.number);
             return Entered::Left(self.passed(time(now), left.at));
         }

@@ -95,14 +95,16 @@ pub struct RelayReport {
     pub totals: Totals,
 }
 
-/// A payload that came in.
+/// A payload that came in, or that left and was not seen coming in yet.
 #[derive(Clone, Copy, Debug)]
 struct Seen {
     head: u64,
     length: u32,
+    /// [`NONE`] where it came in on several streams: it tells nothing.
     slot: u32,
     timestamp: u32,
     at: Timestamp,
+    left: bool,
 }
 
 /// All links of one worker.
@@ -115,6 +117,15 @@ pub struct Relays {
     recent: Vec<Option<Seen>>,
     /// What links that were given up have measured, by the outgoing stream.
     past: HashMap<u32, RelayReport, RandomState>,
+}
+
+impl Relays {
+    /// The same payload, where it was seen a moment ago.
+    fn same(&self, now: Timestamp, packet: &Packet) -> Option<Seen> {
+        let seen = (*self.recent.get(place_of(packet))?)?;
+        let same = (seen.head, seen.length) == (packet.head, packet.payload_length);
+        (same && now.nanos_since(seen.at) <= MAX_STAY).then_some(seen)
+    }
 }
 
 fn place_of(packet: &Packet) -> usize {
@@ -174,7 +185,7 @@ impl Media {
         }
         let (entered, to) = (link.enter(now, packet), link.to);
         match entered {
-            Entered::Inside => {}
+            Entered::Inside | Entered::Back => {}
             Entered::Lost => self.count_lost(to, 1),
             Entered::Left(seconds) => self.count_passed(to, seconds),
         }
@@ -233,15 +244,35 @@ impl Media {
     fn show(&mut self, now: Timestamp, at: u32, packet: &Packet) {
         let Some(stream) = self.streams.get_mut(at) else { return };
         stream.relay.shows = stream.relay.shows.saturating_sub(1);
-        if is_telling(packet) && !stream.is_video() {
-            self.relays.recent.resize(RECENT, None);
-            self.relays.recent[place_of(packet)] = Some(Seen {
-                head: packet.head,
-                length: packet.payload_length,
-                slot: at,
-                timestamp: packet.timestamp,
-                at: now,
-            });
+        if !is_telling(packet) || stream.is_video() {
+            return;
+        }
+        match self.relays.same(now, packet) {
+            Some(before) if before.left => {
+                self.remember(now, at, packet, false);
+                // What left earlier than it came in came back.
+                if before.at >= now {
+                    self.left_before(now, at, packet, &before);
+                }
+            }
+            // Of a payload that several bring, as a generator of calls does, nobody knows which of them goes out.
+            Some(before) if before.slot != at => self.remember(now, NONE, packet, false),
+            _ => self.remember(now, at, packet, false),
+        }
+    }
+
+    fn remember(&mut self, now: Timestamp, slot: u32, packet: &Packet, left: bool) {
+        let Packet { head, payload_length: length, timestamp, .. } = *packet;
+        self.relays.recent.resize(RECENT, None);
+        self.relays.recent[place_of(packet)] = Some(Seen { head, length, slot, timestamp, at: now, left });
+    }
+
+    /// The packet that comes in had been seen leaving: two interfaces are read one after the other.
+    fn left_before(&mut self, now: Timestamp, from: u32, packet: &Packet, seen: &Seen) {
+        let offset = seen.timestamp.wrapping_sub(packet.timestamp);
+        if self.streams.get(seen.slot).is_some_and(|out| out.relay.seeks > 0) && self.agree(from, seen.slot, offset) {
+            self.link(from, seen.slot, true, offset, now, packet);
+            self.leave_by_link(seen.at, seen.slot, &Packet { timestamp: seen.timestamp, ..*packet });
         }
     }
 
@@ -261,6 +292,8 @@ impl Media {
         } else if let Some((seen, offset)) = self.same_payload(now, at, packet) {
             self.link(seen.slot, at, true, offset, seen.at, &Packet { timestamp: seen.timestamp, ..*packet });
             self.leave_by_link(now, at, packet);
+        } else if is_telling(packet) && self.relays.same(now, packet).is_none() {
+            self.remember(now, at, packet, true);
         }
     }
 
@@ -317,22 +350,23 @@ impl Media {
 
     /// The incoming stream whose payloads have agreed often enough, and by how much the timestamps differ.
     fn same_payload(&mut self, now: Timestamp, at: u32, packet: &Packet) -> Option<(Seen, u32)> {
-        let seen = (*self.relays.recent.get(place_of(packet))?)?;
-        let same = is_telling(packet) && (seen.head, seen.length) == (packet.head, packet.payload_length);
-        if !same || seen.slot == at || now.nanos_since(seen.at) > MAX_STAY {
-            return None;
-        }
-        let (from, out) = (self.streams.get(seen.slot)?, self.streams.get(at)?);
-        if !self.may_come_from(out, from) || from.is_video() || out.is_video() {
-            return None;
-        }
+        let seen = self.relays.same(now, packet).filter(|seen| is_telling(packet) && !seen.left && seen.slot != at)?;
         let offset = packet.timestamp.wrapping_sub(seen.timestamp);
-        let role = &mut self.streams.get_mut(at)?.relay;
-        if (role.candidate, role.offset) != (seen.slot, offset) {
-            (role.candidate, role.offset, role.agreed) = (seen.slot, offset, 0);
+        self.agree(seen.slot, at, offset).then_some((seen, offset))
+    }
+
+    /// A payload that came in on one stream left on another; whether that has been so often enough to be no chance.
+    fn agree(&mut self, from: u32, to: u32, offset: u32) -> bool {
+        let (Some(incoming), Some(out)) = (self.streams.get(from), self.streams.get(to)) else { return false };
+        if !self.may_come_from(out, incoming) || incoming.is_video() || out.is_video() {
+            return false;
+        }
+        let Some(role) = self.streams.get_mut(to).map(|out| &mut out.relay) else { return false };
+        if (role.candidate, role.offset) != (from, offset) {
+            (role.candidate, role.offset, role.agreed) = (from, offset, 0);
         }
         role.agreed = role.agreed.saturating_add(1);
-        (role.agreed >= AGREED).then_some((seen, offset))
+        role.agreed >= AGREED
     }
 
     /// Whether one stream ends where the other begins, and not in the answer to it.
@@ -399,7 +433,7 @@ impl Media {
             link.from = NONE;
         }
         let past = self.relays.past.remove(&at);
-        self.unlink(role.fed_by).or(past)
+        self.unlink(role.fed_by).or(past).filter(|report| report.totals.packets > 0)
     }
 }
 
