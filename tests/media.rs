@@ -21,5 +21,7 @@ mod playout;
 mod problems;
 #[path = "media/real_streams.rs"]
 mod real_streams;
+#[path = "media/relays.rs"]
+mod relays;
 #[path = "media/scene.rs"]
 mod scene;

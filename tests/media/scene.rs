@@ -91,7 +91,8 @@ pub fn sound(at: SocketAddr, lines: &str) -> String {
 pub struct Scene {
     config: Config,
     site: Site,
-    frames: Vec<(i64, Vec<u8>)>,
+    /// When they are read, when they passed, the frame.
+    frames: Vec<(i64, i64, Vec<u8>)>,
 }
 
 /// What came out.
@@ -119,7 +120,7 @@ impl Scene {
 
     /// A datagram, `nanos` after the start.
     pub fn put(&mut self, nanos: i64, from: SocketAddr, to: SocketAddr, payload: &[u8]) {
-        self.frames.push((nanos, ethernet(&udp(from, to, payload))));
+        self.frames.push((nanos, nanos, ethernet(&udp(from, to, payload))));
     }
 
     pub fn rtp(&mut self, nanos: i64, flow: &Flow, sequence: u64, timestamp: u64) {
@@ -179,6 +180,14 @@ impl Scene {
         self.signal(nanos, call, From::Callee, &message("SIP/2.0 200 OK", call, "99 BYE", ";tag=b", ""));
     }
 
+    /// What these bytes of the frame tell is read so much earlier than the rest: one interface before the other.
+    pub fn read_early(mut self, nanos: i64, early: impl Fn(&[u8]) -> bool) -> Scene {
+        for (read, _, frame) in &mut self.frames {
+            *read -= if early(frame) { nanos } else { 0 };
+        }
+        self
+    }
+
     /// Something that passes at this time and means nothing, so that time goes on.
     pub fn pause(&mut self, nanos: i64) {
         self.put(nanos, address("198.51.100.1:40000"), address("198.51.100.2:40000"), b"\0\0\0\0");
@@ -189,8 +198,8 @@ impl Scene {
         let Scene { config, site, mut frames } = self;
         let mut engine = Engine::new(Settings::new(&config, true), Arc::new(site));
         let file = engine.add_interface("file");
-        frames.sort_by_key(|(nanos, _)| *nanos);
-        for (nanos, frame) in &frames {
+        frames.sort_by_key(|(read, ..)| *read);
+        for (_, nanos, frame) in &frames {
             let time = Timestamp::from_nanos(START + nanos);
             engine.frame(file, time, LinkType::ETHERNET, frame.len() as u32, frame);
         }
