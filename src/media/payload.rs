@@ -7,7 +7,10 @@ use crate::wire::sdp::Format;
 
 use super::Media;
 use super::numbers::CellKey;
-use super::stream::{Key, Tells};
+use super::stream::{Key, NO_PAYLOAD_TYPE, Tells};
+
+/// So many packets in a row are no event and no pause any more: a second of 20 ms.
+const MOST_UNEXPLAINED: u8 = 50;
 
 impl Media {
     /// What the payload of a stream's own packet tells.
@@ -39,10 +42,34 @@ impl Media {
     pub(super) fn is_aside(&mut self, at: u32, packet: &Packet) -> bool {
         let Some(stream) = self.streams.get(at) else { return false };
         let aside = packet.payload_type == stream.side_payload_type || self.payload_type_changed(at, packet);
+        if aside && self.is_the_media_now(at, packet) {
+            return false;
+        }
         if aside && self.streams.get(at).is_some_and(|stream| stream.side_is_event) {
             self.event(at, packet);
         }
         aside
+    }
+
+    /// A payload type that nobody explained stands beside the media as long as there is media: then it is the media, and its
+    /// codec not known.
+    fn is_the_media_now(&mut self, at: u32, packet: &Packet) -> bool {
+        let Some(key) = self.streams.get(at).filter(|stream| !stream.side_is_event).map(|stream| stream.key) else {
+            return false;
+        };
+        if self.format(&key, packet.payload_type).codec != CodecId::UNKNOWN {
+            return false;
+        }
+        let Some(stream) = self.streams.get_mut(at) else { return false };
+        let (run, last) = stream.unexplained;
+        let goes_on = packet.sequence.wrapping_sub(last) <= 2;
+        stream.unexplained = (if goes_on { run.saturating_add(1) } else { 1 }, packet.sequence);
+        if stream.unexplained.0 < MOST_UNEXPLAINED {
+            return false;
+        }
+        (stream.payload_type, stream.side_payload_type) = (packet.payload_type, NO_PAYLOAD_TYPE);
+        self.identify(at, packet.payload_type);
+        true
     }
 
     /// Counts a telephone event by one of its packets.

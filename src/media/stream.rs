@@ -39,7 +39,7 @@ const RESTART_NANOS: f64 = 5e9;
 /// RFC 3551 section 4.2: a packet holds up to 200 ms. A longer step is a silence.
 const LONGEST_PACKET_NANOS: f64 = 200e6;
 /// A payload type that no packet has: 7 bits are all there is.
-const NO_PAYLOAD_TYPE: u8 = 0xff;
+pub const NO_PAYLOAD_TYPE: u8 = 0xff;
 
 /// State of a stream; the fields that every packet touches stand together at the front, in four cache lines.
 #[derive(Clone, Debug)]
@@ -85,6 +85,8 @@ pub struct Stream {
     /// The mode of the last speech frame, for codecs that have several.
     pub mode: Option<u8>,
     pub side_is_event: bool,
+    /// Packets in a row of a payload type that nobody explained, and the number of the last.
+    pub unexplained: (u8, u16),
     /// Whether SDP says that the payload is encrypted.
     pub is_encrypted: bool,
     /// Whether a row counts this stream as active.
@@ -175,6 +177,7 @@ impl Stream {
             sequence: Sequence::new(packet.sequence),
             mode: None,
             side_is_event: false,
+            unexplained: (0, 0),
             is_encrypted: false,
             is_counted: false,
             toward: None,
