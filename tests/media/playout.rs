@@ -96,6 +96,7 @@ fn copies_events_and_comfort_noise_are_never_discarded() {
     let stream = seen.stream(&flow());
     assert_eq!((count(stream, "discarded"), count(stream, "duplicates"), count(stream, "lost")), (0, 3, 0));
     assert_eq!(count(stream, "dtmf_events"), 1);
+    assert_eq!(seen.sum("rtp_packets_discarded_total", ""), 0.0);
 }
 
 #[test]

@@ -315,6 +315,44 @@ fn a_codec_that_changes_without_word_among_those_agreed_on() {
 }
 
 #[test]
+fn a_codec_that_changes_to_what_nobody_announced_is_unknown() {
+    // No SDP was seen: PCMU says itself what it is, 111 does not.
+    let flow = Flow::new("192.0.2.10:20000", "192.0.2.20:30000", 0xcafe_000b, 0);
+    let mut scene = Scene::new();
+    scene.talk(0, &flow, 0, 250);
+    scene.talk(250 * PACKET, &flow.typed(111), 250, 1000);
+    let seen = scene.run();
+    let stream = seen.stream(&flow);
+    assert_eq!((count(stream, "packets"), count(stream, "lost")), (1000, 0));
+    assert_eq!([&stream["codec"], &stream["mos"], &stream["r_factor"]], [&Value::Null; 3]);
+    assert_eq!(stream["payload_type"], 111);
+    // A second of it, and back: something beside the sound.
+    let mut scene = Scene::new();
+    for n in 0..1000u64 {
+        let aside = n % 100 >= 80;
+        scene.rtp(n as i64 * PACKET, &flow.typed(if aside { 111 } else { 0 }), n, n * 160);
+    }
+    let seen = scene.run();
+    assert_eq!((&seen.stream(&flow)["codec"], &seen.stream(&flow)["payload_type"]), (&"pcmu".into(), &0.into()));
+    assert!(float(seen.stream(&flow), "/mos") > 4.0);
+}
+
+#[test]
+fn a_finished_call_has_the_mos_of_its_worst_stream() {
+    let (mut scene, call, there) = called("worst");
+    let back = Flow::of_callee(&call);
+    scene.talk(0, &there, 0, 500);
+    (0..500u64).filter(|n| n % 10 != 5).for_each(|n| scene.rtp(n as i64 * PACKET, &back, n, n * 160));
+    scene.bye(11 * SECOND, &call);
+    let seen = scene.run();
+    let worst = float(seen.stream(&back), "/mos");
+    assert!(worst < float(seen.stream(&there), "/mos") - 0.5);
+    near(float(seen.call("worst"), "/mos"), worst, 1e-9);
+    assert_eq!(seen.sum("call_mos_count", ""), 1.0);
+    near(seen.sum("call_mos_sum", ""), worst, 1e-6);
+}
+
+#[test]
 fn the_number_of_a_payload_type_may_be_given_another_meaning() {
     // RFC 3264 section 8.3.2 forbids it within a session; phones do it.
     let (mut scene, call) =
