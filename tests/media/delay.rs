@@ -57,7 +57,7 @@ fn units(milliseconds: f64) -> u32 {
 /// NTP time `at` nanoseconds after some second, and its middle 32 bits.
 fn ntp(at: i64) -> (u64, u32) {
     let seconds = 3_900_000_000 + (at / SECOND) as u64;
-    let time = seconds << 32 | ((at % SECOND) as u64 * (1 << 32)) / SECOND as u64;
+    let time = (seconds << 32) | (((at % SECOND) as u64 * (1 << 32)) / SECOND as u64);
     (time, (time >> 16) as u32)
 }
 
