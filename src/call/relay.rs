@@ -7,18 +7,20 @@ use foldhash::fast::RandomState;
 use crate::generations::Generations;
 use crate::site::Site;
 use crate::time::Timestamp;
-use crate::wire::Endpoint;
 use crate::wire::sip::{Message, Method, Start, parameter};
+use crate::wire::{Endpoint, Ip};
 
 /// What has not left after one to two of these is not on its way any more: a proxy answers within Timer F, 32 s, at the latest.
 const LIFETIME_NANOS: i64 = 16_000_000_000;
 
-/// A message on its way through this host.
+/// A message on its way through this host: small, as there are a few for each call.
 #[derive(Clone, Copy, Debug)]
 struct Passing {
-    at: Timestamp,
-    from: Endpoint,
-    to: Endpoint,
+    to: Ip,
+    /// Microseconds: 32 bits of them are more than an hour.
+    at: u32,
+    /// Fingerprint of the sender's address and port.
+    from: u32,
 }
 
 /// The messages of the last 16 to 32 s, whatever hop they were on.
@@ -59,14 +61,17 @@ impl Relays {
         }
         self.messages.turn(now);
         let key = self.fingerprint(message);
-        let passing = Passing { at: now, from, to };
+        let place = |at: Endpoint| self.hasher.hash_one(at) as u32;
+        let passing = Passing { to: to.ip, at: micros(now), from: place(from) };
+        let receiver = place(to);
         let Some(before) = self.messages.get_mut(&key) else {
             self.messages.insert(key, passing);
             return None;
         };
-        let stays = site.is_passed_on(before.to.ip, from.ip) && to != before.from;
+        let stays = site.is_passed_on(before.to, from.ip) && receiver != before.from;
         let entered = std::mem::replace(before, passing);
-        stays.then(|| now.seconds_since(entered.at).max(0.0))
+        let stay = passing.at.wrapping_sub(entered.at).cast_signed().max(0);
+        stays.then(|| f64::from(stay) / 1e6)
     }
 
     /// A message is its Call-ID, CSeq and From tag; a response also its code and To tag.
@@ -83,10 +88,13 @@ impl Relays {
     }
 }
 
+fn micros(at: Timestamp) -> u32 {
+    at.nanos().div_euclid(1000) as u32
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::Ip;
     use crate::wire::sip::{self, Content};
 
     fn at(millis: i64) -> Timestamp {

@@ -24,7 +24,7 @@ pub struct Announced {
     pub call: u64,
     /// Who receives there.
     pub party: Party,
-    pub formats: Vec<Format>,
+    pub formats: Box<[Format]>,
     /// Whether T.38 was announced there, on the port of the audio or one of its own.
     fax: bool,
 }
@@ -170,12 +170,14 @@ impl Bindings {
 }
 
 /// A later description wins where it gives a payload type another meaning (RFC 3264 section 8.3.2).
-fn extend(formats: &mut Vec<Format>, newer: &[Format]) {
+fn extend(formats: &mut Box<[Format]>, newer: &[Format]) {
+    let mut all = std::mem::take(formats).into_vec();
     for format in newer {
-        match formats.iter().position(|old| old.payload_type == format.payload_type) {
-            Some(at) => formats[at] = *format,
-            None if formats.len() < MAX_FORMATS => formats.push(*format),
+        match all.iter().position(|old| old.payload_type == format.payload_type) {
+            Some(at) => all[at] = *format,
+            None if all.len() < MAX_FORMATS => all.push(*format),
             None => {}
         }
     }
+    *formats = all.into_boxed_slice();
 }
