@@ -52,6 +52,8 @@ impl Media {
             return;
         }
         match self.relays.same(now, packet) {
+            // Where all addresses are ours, a stream that comes in has been seen leaving itself.
+            Some(before) if before.slot == at => self.remember(now, at, packet, false),
             Some(before) if before.left => {
                 self.remember(now, at, packet, false);
                 // What left earlier than it came in came back.
@@ -60,8 +62,8 @@ impl Media {
                 }
             }
             // Of a payload that several bring, as a generator of calls does, nobody knows which of them goes out.
-            Some(before) if before.slot != at => self.remember(now, NONE, packet, false),
-            _ => self.remember(now, at, packet, false),
+            Some(_) => self.remember(now, NONE, packet, false),
+            None => self.remember(now, at, packet, false),
         }
     }
 
