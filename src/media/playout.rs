@@ -137,9 +137,10 @@ impl Playout {
         // Never less than 1 ns: means that fade to nothing become subnormal numbers, which cost a hundred cycles each.
         let behind = (behind as f32).max(1.0);
         // No branch: which of the two it is, nobody can predict.
-        let gain = FALL + (RISE - FALL) * f32::from(u8::from(behind > self.mean));
-        self.mean += gain * (behind - self.mean);
-        self.deviation += FALL * ((self.mean - behind).abs().max(1.0) - self.deviation);
+        let off = behind - self.mean;
+        let gain = FALL + (RISE - FALL) * f32::from(u8::from(off > 0.0));
+        self.mean += gain * off;
+        self.deviation += FALL * (off.abs().max(1.0) - self.deviation);
         if late.discarded(settings) {
             self.run_dry(now);
         } else if self.late_since != i64::MAX {

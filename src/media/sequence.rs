@@ -114,8 +114,10 @@ impl Sequence {
         if ahead == 1 && self.highest & 63 != 63 {
             self.highest += 1;
             self.block |= 1 << (self.highest & 63);
-            self.late_block |= u64::from(late) << (self.highest & 63);
-            self.late += u64::from(late);
+            if late {
+                self.late_block |= 1 << (self.highest & 63);
+                self.late += 1;
+            }
             self.unique += 1;
             self.awaited = None;
             return Arrival::InOrder;
