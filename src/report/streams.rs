@@ -10,6 +10,9 @@ use crate::quality::codec::CodecId;
 use super::Findings;
 use super::rtcp::{self, StreamRoundTrip, ssrc};
 
+/// The top of G.107's scale (Annex B).
+const R_MAX: f64 = 100.0;
+
 #[derive(Serialize)]
 pub(super) struct StreamEntry {
     ssrc: String,
@@ -39,11 +42,12 @@ pub(super) struct StreamEntry {
     relay: Option<Relay>,
     delay_seconds: f64,
     delay_source: &'static str,
-    /// The Recommendation that rates the codec, and its R.
+    /// The Recommendation that rates the codec.
     model: Option<&'static str>,
+    /// On the scale of G.107, 0 to 100, whatever the model; beside it on the model's own.
     r_factor: Option<f64>,
-    /// On the scale of G.107, whatever the model; beside it on the model's own.
     mos: Option<f64>,
+    r_factor_model_scale: Option<f64>,
     mos_model_scale: Option<f64>,
     round_trip_seconds: StreamRoundTrip,
 }
@@ -159,7 +163,8 @@ pub(super) fn entry(findings: &Findings, report: &StreamReport, ids: &BTreeMap<u
         delay_seconds: report.delay.seconds,
         delay_source: report.delay.source.name(),
         model: report.rating.map(|rating| rating.model.as_str()),
-        r_factor: report.rating.map(|rating| rating.r_factor),
+        r_factor: report.rating.map(|rating| rating.r_factor.min(R_MAX)),
+        r_factor_model_scale: report.rating.map(|rating| rating.r_factor),
         mos: report.rating.map(|rating| rating.mos),
         mos_model_scale: report.rating.map(|rating| rating.mos_model_scale),
         round_trip_seconds: rtcp::stream_round_trip(&report.round_trips),
