@@ -311,10 +311,11 @@ impl Media {
     }
 
     /// Entries in each table, for `sidetone_tracked_entries`.
-    pub fn tracked(&self) -> [(&'static str, usize); 3] {
+    pub fn tracked(&self) -> [(&'static str, usize); 4] {
         [
             ("streams", self.streams.len()),
             ("stream_candidates", self.candidates.len()),
+            ("relay_links", self.relays.len()),
             ("sender_reports", self.sender_reports.len()),
         ]
     }

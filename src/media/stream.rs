@@ -203,12 +203,10 @@ impl Stream {
         self.sequence.unique() + self.duplicates + self.sequence.strays()
     }
 
-    /// Sets the RTP clock.
+    /// Sets the RTP clock; zero where nobody knows it.
     pub fn set_clock(&mut self, clock_rate: u32) {
-        if clock_rate != 0 {
-            self.clock_rate = clock_rate;
-            self.nanos_per_tick = 1e9 / f64::from(clock_rate);
-        }
+        self.clock_rate = clock_rate;
+        self.nanos_per_tick = if clock_rate == 0 { 0.0 } else { 1e9 / f64::from(clock_rate) };
     }
 
     /// Takes a further packet of the stream; tells what it was, and whether it was discarded as too late.

@@ -642,3 +642,16 @@ fn sound_at_an_announced_port_counts_from_its_first_packet() {
     clean(seen.stream(&flow), 3);
     assert!(sound(flow.from, "").contains("m=audio 20000"));
 }
+
+#[test]
+fn a_stream_that_turns_to_a_type_that_nobody_explained_is_unknown_from_there_on() {
+    let flow = Flow::new("192.0.2.1:4000", "192.0.2.2:4002", 9999, 0);
+    let mut scene = Scene::new();
+    scene.talk(0, &flow, 0, 200);
+    let dynamic = flow.typed(111);
+    (200..400u64).for_each(|n| scene.rtp(n as i64 * PACKET, &dynamic, n, n * 160));
+    let seen = scene.run();
+    let stream = seen.stream(&flow);
+    assert_eq!([&stream["codec"], &stream["clock_rate_hz"], &stream["mos"]], [&Value::Null; 3]);
+    assert!(seen.sum("rtp_stream_seconds_total", "quality=\"unknown\"") > 2.0);
+}

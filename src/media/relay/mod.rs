@@ -99,6 +99,13 @@ pub struct Relays {
     past: HashMap<u32, RelayReport, RandomState>,
 }
 
+impl Relays {
+    /// Links that hold; there are no more than streams.
+    pub fn len(&self) -> usize {
+        self.links.len() - self.free.len()
+    }
+}
+
 impl Media {
     /// A stream begins: it may end at this host, or leave it.
     pub(super) fn begin_relaying(&mut self, at: u32) {
