@@ -39,7 +39,8 @@ const fn g711(name: &'static str) -> Mode {
 const G729: &str = "G.113 Table I.1: Ie 10 (no VAD); Bpl 19.0 of Table I.4, measured on G.729A + VAD";
 const NO_AMR: &str = "G.113 has no AMR; the Ie of 3GPP's tests have no Bpl beside them";
 const UNVERIFIED_WB: &str = "G.113 App. IV lists it; no Ie,WB or Bpl,WB could be verified";
-const G722_WB: &str = "G.113 (11/2007) App. IV, Table IV.1, one ear; no Bpl,WB in Table IV.4";
+const G722_WB: &str =
+    "G.113 (11/2007) App. IV, Table IV.1, one ear (from memory: no second copy was found); no Bpl,WB in Table IV.4";
 const NO_EVS: &str = "G.113 Table V.1 has EVS at 9.6 to 48 kbit/s only";
 const EVS: &str = "G.113 (09/2024) Tables V.1, V.3 with Erratum 1: super-wideband coding, two ears";
 const NOTHING: &str = "no value found in G.113";
