@@ -14,7 +14,7 @@ pub fn part<'a>(content_type: &[u8], body: &'a [u8], wanted: &[u8]) -> Option<&'
     if mime.eq_ignore_ascii_case(wanted) {
         return Some(body);
     }
-    if mime.len() < 10 || !mime[..10].eq_ignore_ascii_case(b"multipart/") {
+    if !is_multipart(mime) {
         return None;
     }
     let boundary = parameter(content_type, b"boundary").filter(|b| !b.is_empty() && b.len() <= MAX_BOUNDARY)?;
@@ -38,8 +38,13 @@ pub fn part<'a>(content_type: &[u8], body: &'a [u8], wanted: &[u8]) -> Option<&'
     }
 }
 
-fn media_type(content_type: &[u8]) -> &[u8] {
+/// The type of a Content-Type, without its parameters.
+pub fn media_type(content_type: &[u8]) -> &[u8] {
     content_type.split(|&b| b == b';').next().unwrap_or(&[]).trim_ascii()
+}
+
+pub fn is_multipart(media_type: &[u8]) -> bool {
+    media_type.len() >= 10 && media_type[..10].eq_ignore_ascii_case(b"multipart/")
 }
 
 /// A part from behind its delimiter to before the next: the rest of that line, headers, an empty line, the content.

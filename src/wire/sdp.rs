@@ -1,8 +1,9 @@
 //! SDP (RFC 8866): where media is received, and what its payload types mean.
 
 use std::net::IpAddr;
+use std::str::FromStr;
 
-use super::{Endpoint, Ip};
+use super::{Endpoint, Ip, multipart};
 use crate::quality::codec::CodecId;
 
 /// Media descriptions and payload types that are kept; the rest of a longer SDP is passed over.
@@ -136,23 +137,23 @@ fn is_key(attribute: &[u8]) -> bool {
 
 /// `1 1 UDP 2130706431 192.0.2.1 8998 typ host`, of component 1 (RTP) over UDP.
 fn candidate(value: &[u8]) -> Option<Endpoint> {
-    let mut words = value.split(|&b| b == b' ').filter(|word| !word.is_empty());
+    let mut words = words(value);
     let (component, transport) = (words.nth(1)?, words.next()?);
     if component != b"1" || !transport.eq_ignore_ascii_case(b"udp") {
         return None;
     }
-    let (address, port) = (std::str::from_utf8(words.nth(1)?).ok()?, std::str::from_utf8(words.next()?).ok()?);
-    let port = port.parse::<u16>().ok().filter(|port| *port != 0)?;
-    Some(Endpoint { ip: Ip::from(address.parse::<IpAddr>().ok()?), port })
+    let (address, port) = (words.nth(1)?, words.next()?);
+    let port = read::<u16>(port).filter(|port| *port != 0)?;
+    Some(Endpoint { ip: Ip::from(read::<IpAddr>(address)?), port })
 }
 
 /// The session description in a body: all of it, or the part of a multipart body (RFC 5621).
 pub fn find<'a>(content_type: &[u8], body: &'a [u8]) -> Option<&'a [u8]> {
-    let mime = content_type.split(|&b| b == b';').next().unwrap_or(&[]).trim_ascii();
+    let mime = multipart::media_type(content_type);
     if mime.eq_ignore_ascii_case(b"application/sdp") || (mime.is_empty() && body.starts_with(b"v=0")) {
         return Some(body);
     }
-    if mime.len() < 10 || !mime[..10].eq_ignore_ascii_case(b"multipart/") {
+    if !multipart::is_multipart(mime) {
         return None;
     }
     let at = memchr::memmem::find(body, b"application/sdp")?;
@@ -164,9 +165,8 @@ pub fn find<'a>(content_type: &[u8], body: &'a [u8]) -> Option<&'a [u8]> {
 
 /// `IN IP4 192.0.2.1`, with a multicast TTL cut off.
 fn connection(value: &[u8]) -> Option<Ip> {
-    let address = value.split(|&b| b == b' ').filter(|piece| !piece.is_empty()).nth(2)?;
-    let address = address.split(|&b| b == b'/').next()?;
-    std::str::from_utf8(address).ok()?.parse::<IpAddr>().ok().map(Ip::from)
+    let address = words(value).nth(2)?.split(|&b| b == b'/').next()?;
+    read::<IpAddr>(address).map(Ip::from)
 }
 
 fn readdress(media: &mut Media, address: Option<Ip>) {
@@ -179,9 +179,9 @@ fn readdress(media: &mut Media, address: Option<Ip>) {
 
 /// `audio 49170/2 RTP/AVP 0 8 97`
 fn media(value: &[u8], session: &Session) -> Option<Media> {
-    let mut words = value.split(|&b| b == b' ').filter(|word| !word.is_empty());
+    let mut words = words(value);
     let kind = words.next()?;
-    let port = std::str::from_utf8(words.next()?.split(|&b| b == b'/').next()?).ok()?.parse::<u16>().ok()?;
+    let port = read::<u16>(words.next()?.split(|&b| b == b'/').next()?)?;
     let profile = words.next()?;
     let (rtp, secure) = (contains(profile, b"RTP/"), contains(profile, b"RTP/SAVP"));
     let media_type = match kind {
@@ -193,7 +193,7 @@ fn media(value: &[u8], session: &Session) -> Option<Media> {
     // The address may still come in this section's own c= line.
     let ip = session.address.unwrap_or(Ip::v4([0; 4]));
     let formats = words
-        .filter_map(|word| std::str::from_utf8(word).ok()?.parse::<u8>().ok())
+        .filter_map(read::<u8>)
         .filter(|pt| *pt < 128)
         .take(if rtp { MAX_FORMATS } else { 0 })
         .map(|payload_type| Format { encrypted: secure, ..Format::of_static(payload_type) })
@@ -217,9 +217,18 @@ fn media(value: &[u8], session: &Session) -> Option<Media> {
 fn rtcp(value: &[u8], media: Option<Endpoint>) -> Option<Endpoint> {
     let value = value.trim_ascii();
     let (port, address) = value.split_at(value.iter().position(|&b| b == b' ').unwrap_or(value.len()));
-    let port = std::str::from_utf8(port).ok()?.parse::<u16>().ok().filter(|port| *port != 0)?;
+    let port = read::<u16>(port).filter(|port| *port != 0)?;
     let ip = if address.trim_ascii().is_empty() { media?.ip } else { connection(address)? };
     Some(Endpoint { ip, port })
+}
+
+fn words(value: &[u8]) -> impl Iterator<Item = &[u8]> {
+    value.split(|&b| b == b' ').filter(|word| !word.is_empty())
+}
+
+/// A number or an address as it is written.
+fn read<T: FromStr>(word: &[u8]) -> Option<T> {
+    std::str::from_utf8(word).ok()?.parse().ok()
 }
 
 fn contains(text: &[u8], part: &[u8]) -> bool {
@@ -228,12 +237,12 @@ fn contains(text: &[u8], part: &[u8]) -> bool {
 
 /// `97 opus/48000/2`
 fn rtpmap(media: &mut Media, value: &[u8]) {
-    let mut words = value.split(|&b| b == b' ').filter(|word| !word.is_empty());
-    let number = words.next().and_then(|word| std::str::from_utf8(word).ok()?.parse::<u8>().ok());
+    let mut words = words(value);
+    let number = words.next().and_then(read::<u8>);
     let (Some(number), Some(encoding)) = (number, words.next()) else { return };
     let mut pieces = encoding.split(|&b| b == b'/');
     let (Some(name), Some(clock)) = (pieces.next(), pieces.next()) else { return };
-    let Some(clock_rate) = std::str::from_utf8(clock).ok().and_then(|c| c.parse::<u32>().ok()) else { return };
+    let Some(clock_rate) = read::<u32>(clock) else { return };
     for format in media.formats.iter_mut().filter(|format| format.payload_type == number) {
         (format.codec, format.clock_rate) = (CodecId::from_encoding(name), clock_rate);
     }
@@ -242,7 +251,7 @@ fn rtpmap(media: &mut Media, value: &[u8]) {
 /// `97 mode-set=0,2; octet-align=1`
 fn fmtp(media: &mut Media, value: &[u8]) {
     let mut words = value.splitn(2, |&b| b == b' ');
-    let number = words.next().and_then(|word| std::str::from_utf8(word).ok()?.parse::<u8>().ok());
+    let number = words.next().and_then(read::<u8>);
     let (Some(number), Some(parameters)) = (number, words.next()) else { return };
     let aligned = parameters.split(|&b| b == b';').any(|one| one.trim_ascii().eq_ignore_ascii_case(b"octet-align=1"));
     for format in media.formats.iter_mut().filter(|format| format.payload_type == number) {
