@@ -1,14 +1,16 @@
 //! SIP messages that come into this host and go out of it again: how long a proxy on it took.
 
-use std::hash::{BuildHasher, Hash, Hasher};
+use std::hash::{BuildHasher, Hasher};
 
 use foldhash::fast::RandomState;
 
 use crate::generations::Generations;
 use crate::site::Site;
 use crate::time::Timestamp;
-use crate::wire::sip::{Message, Method, Start, parameter};
+use crate::wire::sip::{Message, Method, Start};
 use crate::wire::{Endpoint, Ip};
+
+use super::transactions::hash_identity;
 
 /// What has not left after one to two of these is not on its way any more: a proxy answers within Timer F, 32 s, at the latest.
 const LIFETIME_NANOS: i64 = 16_000_000_000;
@@ -74,16 +76,13 @@ impl Relays {
         stays.then(|| f64::from(stay) / 1e6)
     }
 
-    /// A message is its Call-ID, CSeq and From tag; a response also its code and To tag.
     fn fingerprint(&self, message: &Message<'_>) -> u64 {
         let mut hash = self.hasher.build_hasher();
-        message.call_id.hash(&mut hash);
-        message.cseq.hash(&mut hash);
-        parameter(message.from, b"tag").hash(&mut hash);
-        if let Start::Response { code } = message.start {
-            code.hash(&mut hash);
-            parameter(message.to, b"tag").hash(&mut hash);
-        }
+        let code = match message.start {
+            Start::Request { .. } => 0,
+            Start::Response { code } => code,
+        };
+        hash_identity(message, code, &mut hash);
         hash.finish()
     }
 }

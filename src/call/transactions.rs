@@ -80,14 +80,19 @@ impl Transactions {
     fn fingerprint(&self, hop: (Endpoint, Endpoint), message: &Message<'_>, code: u16) -> u64 {
         let mut hash = self.hasher.build_hasher();
         hop.hash(&mut hash);
-        message.cseq.hash(&mut hash);
-        message.call_id.hash(&mut hash);
         parameter(message.via, b"branch").hash(&mut hash);
-        parameter(message.from, b"tag").hash(&mut hash);
-        if code != 0 {
-            code.hash(&mut hash);
-            parameter(message.to, b"tag").hash(&mut hash);
-        }
+        hash_identity(message, code, &mut hash);
         hash.finish()
+    }
+}
+
+/// What a message keeps on its way over all hops: Call-ID, CSeq and From tag; a response (not code 0) also code and To tag.
+pub fn hash_identity(message: &Message<'_>, code: u16, hash: &mut impl Hasher) {
+    message.cseq.hash(hash);
+    message.call_id.hash(hash);
+    parameter(message.from, b"tag").hash(hash);
+    if code != 0 {
+        code.hash(hash);
+        parameter(message.to, b"tag").hash(hash);
     }
 }
