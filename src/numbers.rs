@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::hash::Hash;
 
 /// How a family behaves; the words are Prometheus'.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,6 +84,11 @@ impl Histogram {
     pub fn buckets(&self) -> impl Iterator<Item = (f64, u64)> + '_ {
         self.bounds.iter().copied().chain([f64::INFINITY]).zip(self.counts.iter().copied())
     }
+}
+
+/// Counts a value in the histogram of these labels, which begins with its first.
+pub fn observe<K: Eq + Hash>(histograms: &mut HashMap<K, Histogram>, labels: K, bounds: &'static [f64], value: f64) {
+    histograms.entry(labels).or_insert_with(|| Histogram::new(bounds)).observe(value);
 }
 
 /// A value of one series.

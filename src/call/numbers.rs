@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use crate::media::MOS_BOUNDS;
-use crate::numbers::{Collection, Family, Histogram, Value, fixed};
+use crate::numbers::{Collection, Family, Histogram, Value, fixed, observe};
 use crate::site::{Direction, PeerId, Site};
 use crate::wire::sip::{Malformed, Method};
 
@@ -266,12 +266,11 @@ impl Numbers {
     }
 
     pub fn observe_response(&mut self, method: Method, peer: PeerId, seconds: f64) {
-        let histogram = self.response_time.entry((method, peer));
-        histogram.or_insert_with(|| Histogram::new(RESPONSE_BOUNDS)).observe(seconds);
+        observe(&mut self.response_time, (method, peer), RESPONSE_BOUNDS, seconds);
     }
 
     pub fn observe_relay(&mut self, method: Method, seconds: f64) {
-        self.relay_delay.entry(method).or_insert_with(|| Histogram::new(RESPONSE_BOUNDS)).observe(seconds);
+        observe(&mut self.relay_delay, method, RESPONSE_BOUNDS, seconds);
     }
 
     pub fn cell(&mut self, key: CellKey) -> &mut Cell {

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::numbers::{Collection, Family, Histogram, Value, fixed};
+use crate::numbers::{Collection, Family, Histogram, Value, fixed, observe};
 use crate::site::{Direction, PeerId, Site};
 use crate::wire::multiplex::Protocol;
 
@@ -79,18 +79,15 @@ impl Sundry {
     }
 
     pub fn observe_delay(&mut self, source: Source, direction: Direction, peer: PeerId, seconds: f64) {
-        let histogram = self.delays.entry((source, direction, peer));
-        histogram.or_insert_with(|| Histogram::new(DELAY_BOUNDS)).observe(seconds);
+        observe(&mut self.delays, (source, direction, peer), DELAY_BOUNDS, seconds);
     }
 
     pub fn observe_end_to_end(&mut self, direction: Direction, peer: PeerId, seconds: f64) {
-        let histogram = self.end_to_end.entry((direction, peer));
-        histogram.or_insert_with(|| Histogram::new(ROUND_TRIP_BOUNDS)).observe(seconds);
+        observe(&mut self.end_to_end, (direction, peer), ROUND_TRIP_BOUNDS, seconds);
     }
 
     pub fn observe_relay(&mut self, direction: Direction, seconds: f64) {
-        let histogram = self.relays.entry(direction);
-        histogram.or_insert_with(|| Histogram::new(RELAY_BOUNDS)).observe(seconds);
+        observe(&mut self.relays, direction, RELAY_BOUNDS, seconds);
     }
 
     pub fn collect(&self, site: &Site, out: &mut Collection) {
