@@ -33,7 +33,6 @@ use crate::wire::rtp::Packet;
 use binding::Bindings;
 use candidates::Candidates;
 use delay::Delay;
-
 use pipeline::{Pipeline, Waiting};
 use playout::Role;
 use relay::Relays;
@@ -275,17 +274,18 @@ impl Media {
         cell.active = cell.active.saturating_sub(1);
         let now = stream.last_arrival;
         close_interval(&mut stream, now, &self.settings, &mut self.numbers);
+        let report = StreamReport { relay, ..StreamReport::new(&stream, &self.settings) };
         if let Some(known) = self.bindings.call_mut(stream.call) {
             known.streams.retain(|other| *other != at);
             if let Some(party) = stream.toward.filter(|_| !stream.is_video()) {
                 known.sides.of(party).hear(stream.first_arrival, stream.last_arrival);
             }
-            known.worst_mos = min_mos(known.worst_mos, lifetime_mos(&stream, &self.settings));
+            known.worst_mos = min_mos(known.worst_mos, report.rating.map(|rating| rating.mos));
         } else {
             self.forget_unbound(&stream.key, at);
         }
         if self.settings.keep_reports {
-            self.reports.push(StreamReport { relay, ..StreamReport::new(&stream, &self.settings) });
+            self.reports.push(report);
         }
     }
 
@@ -330,7 +330,7 @@ impl Media {
     }
 }
 
-/// MOS over a stream's life, up to its last packet.
+/// MOS over the life of a stream that goes on, up to its last packet.
 fn lifetime_mos(stream: &Stream, settings: &Settings) -> Option<f64> {
     let mut whole = stream.clone();
     whole.sequence.close(&mut Settled::default(), &mut |_| {});

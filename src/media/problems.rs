@@ -184,7 +184,7 @@ impl Media {
         let patience = if over { self.settings.late_media_nanos } else { self.settings.media_timeout_nanos };
         let heard = Party::BOTH.map(|party| self.heard(known, party));
         let mut missing = 0;
-        let mut found = Vec::new();
+        let mut found = Problems::default();
         for (party, heard) in Party::BOTH.into_iter().zip(heard) {
             if !known.sides.expected(party) {
                 continue;
@@ -195,16 +195,20 @@ impl Media {
                 Some((first, last)) => {
                     let late = first.nanos_since(since) > self.settings.late_media_nanos;
                     let silent = now.nanos_since(last.max(since)) >= self.settings.media_timeout_nanos;
-                    found.extend(late.then_some(Problem::LateMedia));
-                    found.extend(silent.then_some(Problem::MediaTimeout));
+                    if late {
+                        found.add(Problem::LateMedia);
+                    }
+                    if silent {
+                        found.add(Problem::MediaTimeout);
+                    }
                 }
             }
         }
         if missing > 0 {
             let one_way = heard.iter().any(Option::is_some);
-            found.push(if one_way { Problem::OneWay } else { Problem::NoMedia });
+            found.add(if one_way { Problem::OneWay } else { Problem::NoMedia });
         }
-        for problem in found {
+        for problem in found.iter() {
             self.note(call, problem);
         }
     }

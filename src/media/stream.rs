@@ -1,4 +1,4 @@
-//! One RTP stream: what each packet changes (RFC 3550 A.1, A.8), and the interval that is being observed.
+//! One RTP stream: what each packet changes (RFC 3550 A.1, A.8).
 
 use crate::quality::codec::{CodecId, MediaKind};
 use crate::time::Timestamp;
