@@ -184,7 +184,7 @@ fn sipp_calls_through_every_impairment() {
         (0..).zip(PROFILES).map(|(n, (_, impairment))| Call::start(folder.path(), &block, n, impairment)).collect();
     let behind: Vec<Behind> = calls.into_iter().flat_map(Call::finish).collect();
     let all = 4.0 * PROFILES.len() as f64;
-    let end = wait_for_the_end(&agent, all);
+    let end = agent.wait_for_the_end(all);
     let file = recording.finish();
 
     check_truth(&behind);
@@ -201,17 +201,6 @@ fn sipp_calls_through_every_impairment() {
             assert_eq!(end.sum("rtp_packets_lost_total", &labels), 0.0, "before the network, {labels:?}");
         }
     }
-}
-
-fn wait_for_the_end(agent: &Agent, streams: f64) -> Samples {
-    let end = agent.wait_for_metrics("all calls and streams to be over", |now| {
-        now.sum("rtp_streams_started_total", &[]) >= streams
-            && now.sum("rtp_streams_active", &[]) == 0.0
-            && now.sum("call_active", &[]) == 0.0
-    });
-    assert_eq!(end.sum("capture_dropped_packets_total", &[]), 0.0);
-    assert_eq!(end.sum("rtp_streams_started_total", &[]), streams);
-    end
 }
 
 /// The network did what it should: else a comparison would prove nothing.
@@ -454,7 +443,7 @@ fn softphones_through_two_networks_and_their_round_trips() {
     let recording = Recording::start(folder.path(), &capture_filter(&block));
 
     let log = talk(folder.path(), &block, near_a, far_b, near, far);
-    let end = wait_for_the_end(&agent, 6.0);
+    let end = agent.wait_for_the_end(6.0);
     let behind = [(0, "b", far_b, b), (1, "a", far_near, near_far)].map(|(from, name, source, destination)| Behind {
         peer: name.to_owned(),
         source,

@@ -59,17 +59,6 @@ fn capture_filter(block: &PortBlock) -> String {
     format!("udp and portrange {}-{}", block.sip(0), block.media(5) + 79)
 }
 
-fn wait_for_the_end(agent: &Agent, streams: f64) -> Samples {
-    let end = agent.wait_for_metrics("all calls and streams to be over", |now| {
-        now.sum("rtp_streams_started_total", &[]) >= streams
-            && now.sum("rtp_streams_active", &[]) == 0.0
-            && now.sum("call_active", &[]) == 0.0
-    });
-    assert_eq!(end.sum("capture_dropped_packets_total", &[]), 0.0);
-    assert_eq!(end.sum("rtp_streams_started_total", &[]), streams);
-    end
-}
-
 /// A party of a SIPp call, alone on its address; both parties of a call use the same ports.
 struct Party<'a> {
     scenario: &'a str,
@@ -152,7 +141,7 @@ fn calls_through_kamailio_and_rtpengine() {
         assert_eq!((counts.successful, counts.failed), (1, 0));
     }
     let callers = callers.map(|caller| caller.end("TERM").1);
-    let end = wait_for_the_end(&agent, 16.0);
+    let end = agent.wait_for_the_end(16.0);
     // Four calls: each BYE and its 200 go through Kamailio, and so do INVITE, 180 and 200.
     let passed = |method| end.sum("sip_relay_delay_seconds_count", &[("method", method)]);
     assert_eq!((passed("BYE"), passed("INVITE")), (8.0, 12.0));
@@ -463,7 +452,7 @@ fn what_rtpengine_adds() {
         );
     });
     let heard: Vec<[u64; 2]> = calls.iter().map(Spoken::heard).collect();
-    let end = wait_for_the_end(&agent, 12.0);
+    let end = agent.wait_for_the_end(12.0);
     let file = recording.finish();
     let mut differences = Differences::new("what rtpengine adds");
     let blocked = u64::from(PACKETS_SPOKEN) - heard[1][1];

@@ -153,6 +153,18 @@ impl Agent {
         Samples::parse(&answer.text())
     }
 
+    /// Waits until all calls are over and so many streams; nothing may have been dropped.
+    pub fn wait_for_the_end(&self, streams: f64) -> Samples {
+        let end = self.wait_for_metrics("all calls and streams to be over", |now| {
+            now.sum("rtp_streams_started_total", &[]) >= streams
+                && now.sum("rtp_streams_active", &[]) == 0.0
+                && now.sum("call_active", &[]) == 0.0
+        });
+        assert_eq!(end.sum("capture_dropped_packets_total", &[]), 0.0);
+        assert_eq!(end.sum("rtp_streams_started_total", &[]), streams);
+        end
+    }
+
     /// Polls /metrics until `done` holds.
     pub fn wait_for_metrics(&self, what: &str, done: impl Fn(&Samples) -> bool) -> Samples {
         wait_for(what, || Some(self.metrics()).filter(&done))
