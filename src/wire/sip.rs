@@ -99,9 +99,30 @@ pub struct Message<'a> {
     pub contact: &'a [u8],
     pub expires: Option<u32>,
     pub content_type: &'a [u8],
+    /// All header fields, for [`Self::headers`].
+    head: &'a [u8],
     pub body: &'a [u8],
     /// The first thing found wrong in a message that is still recognised.
     pub problem: Option<Malformed>,
+}
+
+impl<'a> Message<'a> {
+    /// Values of a header field that few messages have or few look at, in their order on the wire; `compact` is its one-letter
+    /// form (RFC 3261 section 7.3.3). It scans the header again: not for every message.
+    pub fn headers(&self, name: &'static [u8], compact: Option<u8>) -> impl Iterator<Item = &'a [u8]> {
+        Fields { rest: self.head }
+            .fuse()
+            .filter(move |(field, _)| match field {
+                [letter] => compact.is_some_and(|compact| letter.eq_ignore_ascii_case(&compact)),
+                _ => field.eq_ignore_ascii_case(name),
+            })
+            .map(|(_, value)| value)
+    }
+
+    /// The first of [`Self::headers`].
+    pub fn header(&self, name: &'static [u8], compact: Option<u8>) -> Option<&'a [u8]> {
+        self.headers(name, compact).next()
+    }
 }
 
 /// What a datagram on a SIP port holds.
@@ -146,12 +167,16 @@ pub fn parse(payload: &[u8]) -> Result<Content<'_>, Malformed> {
         contact: &[],
         expires: None,
         content_type: &[],
+        head: bytes.get(line_end + 1..).unwrap_or(&[]),
         body: &[],
         problem: None,
     };
     let mut length = None;
-    let rest = bytes.get(line_end + 1..).unwrap_or(&[]);
-    let body = headers(rest, &mut message, &mut length);
+    let mut fields = Fields { rest: message.head };
+    for (name, value) in &mut fields {
+        take(name, value, &mut message, &mut length);
+    }
+    let body = fields.rest;
     message.body = body;
     if let Some(length) = length {
         match length {
@@ -224,20 +249,28 @@ fn status_line<'a>(version: &[u8], rest: &[u8]) -> Result<Start<'a>, Malformed> 
     }
 }
 
-/// Walks the header fields into `message` and returns what stands behind the empty line.
-fn headers<'a>(mut rest: &'a [u8], message: &mut Message<'a>, length: &mut Option<Option<usize>>) -> &'a [u8] {
-    loop {
-        let end = value_end(rest);
-        let field = &rest[..end];
-        let next = rest.get(end + 1..).unwrap_or(&[]);
-        let line = trim_end(field);
-        if line.is_empty() {
-            return next;
+/// Name and value of each header field; when they are done, `rest` is what stands behind the empty line.
+struct Fields<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Iterator for Fields<'a> {
+    type Item = (&'a [u8], &'a [u8]);
+
+    #[inline]
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            let end = value_end(self.rest);
+            let line = trim_end(&self.rest[..end]);
+            if line.is_empty() {
+                self.rest = self.rest.get(end + 1..).unwrap_or(&[]);
+                return None;
+            }
+            self.rest = self.rest.get(end + 1..).unwrap_or(&[]);
+            if let Some(colon) = memchr(b':', line) {
+                return Some((trim_end(&line[..colon]), line[colon + 1..].trim_ascii()));
+            }
         }
-        if let Some(colon) = memchr(b':', line) {
-            take(trim_end(&line[..colon]), line[colon + 1..].trim_ascii(), message, length);
-        }
-        rest = next;
     }
 }
 
