@@ -18,7 +18,7 @@ use foldhash::fast::RandomState;
 use crate::site::{Direction, Site};
 use crate::time::Timestamp;
 use crate::wire::sip::{self, Malformed, Message, Method, Party, Start};
-use crate::wire::{Endpoint, sdp};
+use crate::wire::{Endpoint, Transport, sdp};
 
 use numbers::CellKey;
 use registrations::Registrations;
@@ -30,20 +30,6 @@ pub use dialog::{Call, State};
 pub use numbers::{FAMILIES, Numbers};
 pub use outcome::{EndedBy, Outcome};
 pub use voice_reports::{FAMILIES as VOICE_REPORT_FAMILIES, SeenReport};
-
-/// What carries a SIP message; the values of the `transport` label.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Transport {
-    Udp,
-}
-
-impl Transport {
-    pub const fn name(self) -> &'static str {
-        match self {
-            Transport::Udp => "udp",
-        }
-    }
-}
 
 /// What the configuration says of calls.
 #[derive(Clone, Debug)]

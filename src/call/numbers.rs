@@ -5,9 +5,9 @@ use std::collections::HashMap;
 use crate::media::MOS_BOUNDS;
 use crate::numbers::{Collection, Family, Histogram, Value, fixed, observe};
 use crate::site::{Direction, PeerId, Site};
+use crate::wire::Transport;
 use crate::wire::sip::{Malformed, Method};
 
-use super::Transport;
 use super::dialog::State;
 use super::outcome::Outcome;
 

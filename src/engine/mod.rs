@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
-use crate::call::{self, Call, Effect, SeenReport, Signalling, Transport};
+use crate::call::{self, Call, Effect, SeenReport, Signalling};
 use crate::config::{self, Config, PortRange};
 use crate::media::{self, EndpointReports, Media, Problems, StreamReport};
 use crate::numbers::Collection;
@@ -18,7 +18,7 @@ use crate::wire::fragments::{Assembly, Fragment, Fragments};
 use crate::wire::multiplex;
 use crate::wire::rtp::{self, Kind};
 use crate::wire::sip::{self, Content, Malformed};
-use crate::wire::{self, Datagram, Decoded, LinkType, Undecoded};
+use crate::wire::{self, Datagram, Decoded, Endpoint, LinkType, Transport, Undecoded};
 
 pub use numbers::{FAMILIES, InterfaceNumbers};
 
@@ -170,7 +170,7 @@ impl Engine {
         numbers.last_packet = time;
         match wire::decode(link, frame) {
             Ok(Decoded::Datagram(datagram)) => self.datagram(time, &datagram),
-            Ok(Decoded::Fragment(fragment)) => self.fragment(interface, time, &fragment),
+            Ok(other) => self.other(interface, time, &other),
             Err(reason) => self.undecoded(interface, reason, 1),
         }
     }
@@ -181,14 +181,23 @@ impl Engine {
         }
     }
 
-    /// Fragments count as decoded until it is clear that their datagram will never be whole.
+    /// What is no datagram: rare beside media.
     #[cold]
+    fn other(&mut self, interface: usize, now: Timestamp, decoded: &Decoded<'_>) {
+        match decoded {
+            Decoded::Datagram(datagram) => self.datagram(now, datagram),
+            Decoded::Fragment(fragment) => self.fragment(interface, now, fragment),
+            Decoded::Segment(_) | Decoded::Sctp(_) => {}
+        }
+    }
+
+    /// Fragments count as decoded until it is clear that their datagram will never be whole.
     fn fragment(&mut self, interface: usize, now: Timestamp, fragment: &Fragment<'_>) {
         match self.fragments.take(now, interface, fragment) {
             Assembly::Waiting => {}
             Assembly::Refused(frames) => self.undecoded(interface, Undecoded::Fragment, frames),
             Assembly::Whole(segment) => match wire::reassembled(&fragment.key, &segment) {
-                Ok(datagram) => self.datagram(now, &datagram),
+                Ok(decoded) => self.other(interface, now, &decoded),
                 Err(reason) => self.undecoded(interface, reason, 1),
             },
         }
@@ -221,20 +230,34 @@ impl Engine {
 
     /// SIP is taken on its ports whatever it looks like, elsewhere only with a start line that says so.
     fn text(&mut self, now: Timestamp, datagram: &Datagram<'_>) {
-        let port = |port: u16| self.sip_ports.get(usize::from(port)).copied().unwrap_or(false);
-        let expected = port(datagram.source.port) || port(datagram.destination.port);
-        if !expected && !sip::has_start_line(datagram.payload) {
-            return;
+        let expected = self.is_sip_port(datagram.source.port) || self.is_sip_port(datagram.destination.port);
+        if expected || sip::has_start_line(datagram.payload) {
+            let cut = datagram.payload.len() < datagram.length;
+            self.message(now, (datagram.source, datagram.destination), Transport::Udp, datagram.payload, cut);
         }
-        match sip::parse(datagram.payload) {
+    }
+
+    fn is_sip_port(&self, port: u16) -> bool {
+        self.sip_ports.get(usize::from(port)).copied().unwrap_or(false)
+    }
+
+    /// One SIP message from whatever carried it; `cut`: the capture has not all of it.
+    fn message(
+        &mut self,
+        now: Timestamp,
+        (from, to): (Endpoint, Endpoint),
+        transport: Transport,
+        bytes: &[u8],
+        cut: bool,
+    ) {
+        match sip::parse(bytes) {
             Ok(Content::Message(mut message)) => {
                 // What signalling says of streams holds from here on, not for the packets before it.
                 self.media.settle();
-                let cut = datagram.payload.len() < datagram.length;
                 if cut && message.problem == Some(Malformed::ContentLength) {
                     message.problem = None;
                 }
-                self.signalling.message(now, datagram.source, datagram.destination, Transport::Udp, &message);
+                self.signalling.message(now, from, to, transport, &message);
                 self.pass_on(now);
             }
             Ok(Content::KeepAlive) => {}

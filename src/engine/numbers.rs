@@ -20,7 +20,7 @@ static UNDECODED: Family = Family::counter(
     "capture_undecoded_frames_total",
     "",
     &["interface", "reason"],
-    "Frames in which no UDP datagram could be read; not_ip and not_udp are other protocols, not faults.",
+    "Frames in which no UDP, TCP or SCTP could be read; not_ip and other_protocol are other protocols, not faults.",
 );
 static LAST_PACKET: Family = Family::gauge(
     "capture_last_packet_timestamp_seconds",

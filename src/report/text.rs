@@ -73,7 +73,7 @@ fn wrong(findings: &Findings, out: &mut String) -> fmt::Result {
     }
     for interface in &analysis.interfaces {
         for (reason, count) in Undecoded::ALL.into_iter().zip(interface.undecoded) {
-            if count > 0 && !matches!(reason, Undecoded::NotIp | Undecoded::NotUdp) {
+            if count > 0 && !matches!(reason, Undecoded::NotIp | Undecoded::OtherProtocol) {
                 lines.push(format!("{count} frames not decoded: {reason}"));
             }
         }

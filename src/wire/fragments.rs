@@ -24,6 +24,8 @@ const MAX_LENGTH: usize = 65_535;
 pub struct Key {
     pub source: Ip,
     pub destination: Ip,
+    /// RFC 791 section 3.2 has it in the key; of IPv6 it is what the fragment header names.
+    pub protocol: u8,
     /// 16 bits in IPv4, 32 in IPv6; the addresses tell them apart.
     pub id: u32,
 }
@@ -44,7 +46,7 @@ pub struct Fragment<'a> {
 pub enum Assembly {
     /// Kept; others are missing.
     Waiting,
-    /// It was the last that was missing: UDP header and payload.
+    /// It was the last that was missing: what the IP packet carried, from the transport header on.
     Whole(Vec<u8>),
     /// So many fragments, this one among them, will never be a datagram.
     Refused(u64),
@@ -196,7 +198,7 @@ mod tests {
     use super::*;
 
     fn key(id: u32) -> Key {
-        Key { source: Ip::v4([1; 4]), destination: Ip::v4([2; 4]), id }
+        Key { source: Ip::v4([1; 4]), destination: Ip::v4([2; 4]), protocol: 17, id }
     }
 
     fn piece(id: u32, offset: usize, more: bool, payload: &[u8]) -> Fragment<'_> {

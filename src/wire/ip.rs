@@ -2,9 +2,12 @@
 
 use super::fragments::{Fragment, Key};
 use super::link::Network;
-use super::{Datagram, Decoded, Endpoint, Ip, Undecoded};
+use super::{Datagram, Decoded, Endpoint, Ip, Undecoded, sctp, tcp};
 
+// IANA's protocol numbers.
+const PROTOCOL_TCP: u8 = 6;
 const PROTOCOL_UDP: u8 = 17;
+const PROTOCOL_SCTP: u8 = 132;
 const UDP_HEADER: usize = 8;
 /// Extension headers in a row; RFC 8200 section 4.1 names seven kinds, each at most once but one.
 const MAX_EXTENSIONS: usize = 8;
@@ -30,8 +33,9 @@ fn ipv4(packet: &[u8]) -> Result<Decoded<'_>, Undecoded> {
     if header[0] >> 4 != 4 || header_length < 20 {
         return Err(Undecoded::IpHeader);
     }
-    if header[9] != PROTOCOL_UDP {
-        return Err(Undecoded::NotUdp);
+    let protocol = header[9];
+    if !is_carried(protocol) {
+        return Err(Undecoded::OtherProtocol);
     }
     // Zero is what segmentation offload leaves; then the frame's end is the packet's end.
     let total = match usize::from(u16::from_be_bytes([header[2], header[3]])) {
@@ -47,11 +51,35 @@ fn ipv4(packet: &[u8]) -> Result<Decoded<'_>, Undecoded> {
     // More-fragments flag or an offset: a piece of a datagram.
     let flags = u16::from_be_bytes([header[6], header[7]]);
     if flags & 0x3fff != 0 {
-        let key = Key { source, destination, id: u32::from(u16::from_be_bytes([header[4], header[5]])) };
+        let id = u32::from(u16::from_be_bytes([header[4], header[5]]));
+        let key = Key { source, destination, protocol, id };
         let (offset, more) = (usize::from(flags & 0x1fff) * 8, flags & 0x2000 != 0);
         return piece(key, offset, more, segment, total - header_length);
     }
-    udp(segment, total - header_length, source, destination).map(Decoded::Datagram)
+    transport(protocol, segment, total - header_length, source, destination)
+}
+
+/// Whether there is something to be read behind an IP header with this protocol number.
+#[inline(always)]
+fn is_carried(protocol: u8) -> bool {
+    matches!(protocol, PROTOCOL_UDP | PROTOCOL_TCP | PROTOCOL_SCTP)
+}
+
+/// What an IP packet carries; `on_wire` is its length there, more than `payload` where the capture cut the frame.
+#[inline(always)]
+pub(super) fn transport(
+    protocol: u8,
+    payload: &[u8],
+    on_wire: usize,
+    source: Ip,
+    destination: Ip,
+) -> Result<Decoded<'_>, Undecoded> {
+    match protocol {
+        PROTOCOL_UDP => udp(payload, on_wire, source, destination).map(Decoded::Datagram),
+        PROTOCOL_TCP => tcp::Segment::parse(payload, on_wire, source, destination).map(Decoded::Segment),
+        PROTOCOL_SCTP => sctp::Packet::parse(payload, source, destination).map(Decoded::Sctp),
+        _ => Err(Undecoded::OtherProtocol),
+    }
 }
 
 /// A fragment, if the capture has all of it.
@@ -82,7 +110,9 @@ fn ipv6(packet: &[u8]) -> Result<Decoded<'_>, Undecoded> {
     let mut next = header[6];
     for _ in 0..MAX_EXTENSIONS {
         let skip = match next {
-            PROTOCOL_UDP => return udp(rest, length, Ip::v6(source), Ip::v6(destination)).map(Decoded::Datagram),
+            protocol if is_carried(protocol) => {
+                return transport(protocol, rest, length, Ip::v6(source), Ip::v6(destination));
+            }
             // Hop-by-hop, routing, destination options: length in eight-byte units, the first not counted.
             0 | 43 | 60 => (usize::from(*rest.get(1).ok_or(Undecoded::Truncated)?) + 1) * 8,
             // Authentication header: four-byte units, two not counted (RFC 4302 section 2.2).
@@ -92,17 +122,18 @@ fn ipv6(packet: &[u8]) -> Result<Decoded<'_>, Undecoded> {
                 let flags = u16::from_be_bytes([header[2], header[3]]);
                 // Neither offset nor more-fragments flag: an atomic fragment is a whole datagram (RFC 6946).
                 if flags & 0xfff9 != 0 {
-                    if header[0] != PROTOCOL_UDP {
-                        return Err(Undecoded::NotUdp);
+                    let protocol = header[0];
+                    if !is_carried(protocol) {
+                        return Err(Undecoded::OtherProtocol);
                     }
                     let id = u32::from_be_bytes([header[4], header[5], header[6], header[7]]);
-                    let key = Key { source: Ip::v6(source), destination: Ip::v6(destination), id };
+                    let key = Key { source: Ip::v6(source), destination: Ip::v6(destination), protocol, id };
                     let on_wire = length.checked_sub(8).ok_or(Undecoded::IpHeader)?;
                     return piece(key, usize::from(flags & 0xfff8), flags & 1 != 0, &rest[8..], on_wire);
                 }
                 8
             }
-            _ => return Err(Undecoded::NotUdp),
+            _ => return Err(Undecoded::OtherProtocol),
         };
         next = rest[0];
         rest = rest.get(skip..).ok_or(Undecoded::Truncated)?;

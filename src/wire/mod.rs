@@ -1,4 +1,4 @@
-//! Bytes to typed views: link layers, IP, UDP, SIP, SDP, RTP, RTCP. No state, no clock, no allocation a packet.
+//! Bytes to typed views: link layers, IP, UDP, TCP, SCTP, SIP, SDP, RTP, RTCP. No clock, no allocation a packet.
 
 mod address;
 pub mod fragments;
@@ -8,12 +8,16 @@ mod multipart;
 pub mod multiplex;
 pub mod rtcp;
 pub mod rtp;
+pub mod sctp;
 pub mod sdp;
 pub mod sip;
+pub mod tcp;
+mod transport;
 pub mod voice_report;
 
 pub use address::{Endpoint, Ip};
 pub use link::LinkType;
+pub use transport::Transport;
 
 /// One UDP datagram, borrowed from its frame.
 #[derive(Clone, Copy, Debug)]
@@ -39,21 +43,27 @@ pub enum Undecoded {
     IpHeader,
     #[error("IP fragment whose datagram never was whole")]
     Fragment,
-    #[error("not UDP (TCP, ICMP, ...)")]
-    NotUdp,
+    #[error("neither UDP, TCP nor SCTP (ICMP, ...)")]
+    OtherProtocol,
     #[error("broken UDP header")]
     UdpHeader,
+    #[error("broken TCP header")]
+    TcpHeader,
+    #[error("broken SCTP header")]
+    SctpHeader,
 }
 
 impl Undecoded {
-    pub const ALL: [Undecoded; 7] = [
+    pub const ALL: [Undecoded; 9] = [
         Undecoded::LinkType,
         Undecoded::Truncated,
         Undecoded::NotIp,
         Undecoded::IpHeader,
         Undecoded::Fragment,
-        Undecoded::NotUdp,
+        Undecoded::OtherProtocol,
         Undecoded::UdpHeader,
+        Undecoded::TcpHeader,
+        Undecoded::SctpHeader,
     ];
 
     /// The value of the `reason` label.
@@ -64,8 +74,10 @@ impl Undecoded {
             Undecoded::NotIp => "not_ip",
             Undecoded::IpHeader => "ip_header",
             Undecoded::Fragment => "fragment",
-            Undecoded::NotUdp => "not_udp",
+            Undecoded::OtherProtocol => "other_protocol",
             Undecoded::UdpHeader => "udp_header",
+            Undecoded::TcpHeader => "tcp_header",
+            Undecoded::SctpHeader => "sctp_header",
         }
     }
 }
@@ -74,6 +86,8 @@ impl Undecoded {
 #[derive(Clone, Copy, Debug)]
 pub enum Decoded<'a> {
     Datagram(Datagram<'a>),
+    Segment(tcp::Segment<'a>),
+    Sctp(sctp::Packet<'a>),
     /// A piece of a datagram, for [`fragments::Fragments`].
     Fragment(fragments::Fragment<'a>),
 }
@@ -83,21 +97,21 @@ impl<'a> Decoded<'a> {
     pub fn datagram(self) -> Option<Datagram<'a>> {
         match self {
             Decoded::Datagram(datagram) => Some(datagram),
-            Decoded::Fragment(_) => None,
+            Decoded::Segment(_) | Decoded::Sctp(_) | Decoded::Fragment(_) => None,
         }
     }
 }
 
-/// Finds the UDP datagram, or a piece of one, in a frame of the given link type.
+/// Finds the datagram, segment or packet of a transport protocol, or a piece of one, in a frame of the given link type.
 #[inline]
 pub fn decode(link: LinkType, frame: &[u8]) -> Result<Decoded<'_>, Undecoded> {
     let (packet, kind) = link::network_layer(link, frame)?;
     ip::decode(packet, kind)
 }
 
-/// Reads a datagram that was put together from its fragments.
-pub fn reassembled<'a>(key: &fragments::Key, segment: &'a [u8]) -> Result<Datagram<'a>, Undecoded> {
-    ip::udp(segment, segment.len(), key.source, key.destination)
+/// Reads what was put together from its fragments.
+pub fn reassembled<'a>(key: &fragments::Key, payload: &'a [u8]) -> Result<Decoded<'a>, Undecoded> {
+    ip::transport(key.protocol, payload, payload.len(), key.source, key.destination)
 }
 
 /// Big-endian 16 bits at `at`; the caller has checked that they are there or wants `None`.
