@@ -2,9 +2,11 @@
 
 use crate::time::Timestamp;
 use crate::wire::Endpoint;
+use crate::wire::sip::Party;
 
-use super::numbers::CellKey;
-use super::outcome::{EndedBy, Outcome};
+use super::cell::CellKey;
+use super::hold::Hold;
+use super::outcome::{Cause, EndedBy, Outcome};
 
 /// Where a call stands; the values of the `state` label, but for `Ended`, which no live call has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,18 +14,62 @@ pub enum State {
     Setup,
     Ringing,
     Answered,
+    Held,
     Ended,
 }
 
 impl State {
+    /// The states that live calls are in.
+    pub(super) const LIVE: [&'static str; 4] = ["setup", "ringing", "answered", "held"];
+
     /// Row of the live calls' numbers.
     pub(super) const fn index(self) -> Option<usize> {
         match self {
             State::Setup => Some(0),
             State::Ringing => Some(1),
             State::Answered => Some(2),
+            State::Held => Some(3),
             State::Ended => None,
         }
+    }
+}
+
+/// Dialogs of one INVITE that got a 2xx and no BYE yet: fingerprints of the callees' tags. More forks than these come from no
+/// real call.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Confirmed {
+    tags: [u64; 3],
+    count: u8,
+}
+
+impl Confirmed {
+    /// A 2xx came.
+    pub fn add(&mut self, tag: u64) {
+        if !self.contains(tag) && usize::from(self.count) < self.tags.len() {
+            self.tags[usize::from(self.count)] = tag;
+            self.count += 1;
+        }
+    }
+
+    /// A BYE came; whether other dialogs go on without this one.
+    pub fn leave(&mut self, tag: u64) -> bool {
+        if self.count < 2 {
+            return false;
+        }
+        if let Some(at) = self.tags[..usize::from(self.count)].iter().position(|known| *known == tag) {
+            self.count -= 1;
+            self.tags[at] = self.tags[usize::from(self.count)];
+        }
+        true
+    }
+
+    /// Whether it is the dialog that the call goes on in, as far as one is.
+    pub fn is_first(&self, tag: u64) -> bool {
+        self.count == 0 || self.tags[0] == tag
+    }
+
+    fn contains(&self, tag: u64) -> bool {
+        self.tags[..usize::from(self.count)].contains(&tag)
     }
 }
 
@@ -32,6 +78,8 @@ impl State {
 pub struct Call {
     /// Number of the call within this run; what streams are bound by.
     pub serial: u64,
+    /// The call that this is another leg of, by a header that says so; zero: none. A leg is counted nowhere.
+    pub leg_of: u64,
     pub call_id: Box<[u8]>,
     /// User part of the From and To URIs, or the host where there is none.
     pub caller: Box<str>,
@@ -41,6 +89,10 @@ pub struct Call {
     pub destination: Endpoint,
     pub key: CellKey,
     pub state: State,
+    /// Whether the attempt is in the numbers yet: not before it is known where it goes.
+    pub is_counted: bool,
+    /// Whether the call was under way when it was first seen: an attempt that was not seen is not counted.
+    pub is_half_seen: bool,
     /// Fingerprint of the caller's From tag.
     pub caller_tag: u64,
     /// CSeq of the last INVITE of the attempt: after a challenge it is sent again with a higher one.
@@ -55,19 +107,47 @@ pub struct Call {
     pub answered: Option<Timestamp>,
     pub ended: Option<Timestamp>,
     pub last_message: Timestamp,
+    /// When the session ends that nobody refreshes (RFC 4028).
+    pub session_ends: Option<Timestamp>,
+    pub confirmed: Confirmed,
+    pub hold: Hold,
+    /// Fingerprint of the Via branch of the BYE that ended the call and has no response yet.
+    pub bye: Option<u64>,
+    /// CSeq of the last REFER that was accepted.
+    pub referred: Option<u32>,
     pub final_status: Option<u16>,
     /// Any provisional response, 100 included.
     pub proceeding: bool,
     pub cancelled: bool,
+    /// It takes the place of another dialog (RFC 3891).
+    pub replaces: bool,
+    pub voicemail: bool,
     pub outcome: Option<Outcome>,
     pub ended_by: Option<EndedBy>,
+    pub cause: Option<Cause>,
     /// MOS of its worst stream when it ended.
     pub mos: Option<f64>,
 }
 
 impl Call {
-    /// Whether the attempt was refused for lack of credentials and waits to be sent again.
+    /// Whether the attempt was refused in a way that asks for another INVITE, and waits for it: credentials (401, 407), a longer
+    /// session interval (422, RFC 4028 section 7.3), a security agreement (494, RFC 3329).
     pub fn is_challenged(&self) -> bool {
-        self.state != State::Ended && matches!(self.final_status, Some(401 | 407))
+        self.state != State::Ended && matches!(self.final_status, Some(401 | 407 | 422 | 494))
+    }
+
+    /// Whether it was answered and has not ended.
+    pub fn is_conversation(&self) -> bool {
+        matches!(self.state, State::Answered | State::Held)
+    }
+
+    /// Who sent a request with this From tag.
+    pub fn party(&self, from_tag: u64) -> Party {
+        if from_tag == self.caller_tag { Party::Caller } else { Party::Callee }
+    }
+
+    /// Whether it takes part in the numbers of attempts, answers and outcomes.
+    pub fn is_attempt(&self) -> bool {
+        self.leg_of == 0 && !self.is_half_seen
     }
 }

@@ -2,24 +2,18 @@
 
 use std::collections::HashMap;
 
-use crate::media::MOS_BOUNDS;
 use crate::numbers::{Collection, Family, Histogram, Value, fixed, observe};
 use crate::site::{Direction, PeerId, Site};
 use crate::wire::Transport;
 use crate::wire::sip::{Malformed, Method};
 
-use super::dialog::State;
-use super::outcome::Outcome;
+use super::cell::{self, Cell, CellKey};
+use super::outcome::{Cause, EndedBy};
 
-const DELAY_BOUNDS: &[f64] =
+pub(super) const DELAY_BOUNDS: &[f64] =
     &[0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 7.5, 10.0, 15.0, 20.0, 30.0, 60.0];
 const RESPONSE_BOUNDS: &[f64] =
     &[0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0];
-const DURATION_BOUNDS: &[f64] =
-    &[1.0, 5.0, 10.0, 30.0, 60.0, 120.0, 180.0, 300.0, 600.0, 1200.0, 1800.0, 3600.0, 7200.0];
-
-const CALL_LABELS: &[&str] = &["direction", "origin", "destination"];
-
 static REQUESTS: Family = Family::counter(
     "sip_requests_total",
     "",
@@ -74,64 +68,18 @@ static REGISTRATION_DELAY: Family = Family::histogram(
     &["peer"],
     "RFC 6076 section 4.1: first REGISTER of a successful attempt to its 200.",
 );
-static ATTEMPTS: Family = Family::counter(
-    "call_attempts_total",
+static RELEASES: Family = Family::counter(
+    "call_releases_total",
     "",
-    CALL_LABELS,
-    "Call attempts: INVITE dialogs by Call-ID; re-INVITEs, forks and repeats after a challenge are none.",
+    &["side", "cause", "direction"],
+    "Ends of calls and attempts by who ended them, and the class of the Q.850 cause: of a Reason header (RFC 3326), or as RFC 3398 section 8.2.6.1 maps the final status.",
 );
-static ANSWERS: Family = Family::counter("call_answers_total", "", CALL_LABELS, "Call attempts answered with 2xx.");
-static OUTCOMES: Family = Family::counter(
-    "call_outcomes_total",
+static TRANSFERS: Family = Family::counter(
+    "call_transfers_total",
     "",
-    &["outcome", "direction", "origin", "destination"],
-    "Ended call attempts by outcome, each in exactly one.",
+    &["kind", "direction"],
+    "Transfers: refer is a REFER within a call that was accepted (RFC 3515), replaces an answered INVITE that takes another dialog's place (RFC 3891).",
 );
-static ACTIVE: Family = Family::gauge(
-    "call_active",
-    "",
-    &["state", "direction", "origin", "destination"],
-    "Calls in progress now, by state.",
-);
-static ACTIVE_PEAK: Family = Family::gauge(
-    "call_active_peak",
-    "",
-    CALL_LABELS,
-    "Highest number of calls in progress since the scrape before (by whomever).",
-);
-static SETUP_DELAY: Family = Family::histogram(
-    "call_setup_delay_seconds",
-    "seconds",
-    CALL_LABELS,
-    "First INVITE to first 18x or 2xx (RFC 6076 section 4.3.1, the successful session request delay).",
-);
-static ANSWER_DELAY: Family =
-    Family::histogram("call_answer_delay_seconds", "seconds", CALL_LABELS, "First INVITE to 2xx.");
-static FAILURE_DELAY: Family = Family::histogram(
-    "call_failure_delay_seconds",
-    "seconds",
-    CALL_LABELS,
-    "First INVITE to the final status of 300 and up that ended the attempt (RFC 6076 section 4.3.2).",
-);
-static DURATION: Family = Family::histogram(
-    "call_duration_seconds",
-    "seconds",
-    CALL_LABELS,
-    "2xx to BYE of calls that ended with one (RFC 6076 section 4.5, session duration).",
-);
-static DISCONNECT_DELAY: Family = Family::histogram(
-    "call_disconnect_delay_seconds",
-    "seconds",
-    CALL_LABELS,
-    "BYE to its first response (RFC 6076 section 4.4).",
-);
-static CALL_MOS: Family = Family::histogram(
-    "call_mos",
-    "",
-    CALL_LABELS,
-    "MOS over the whole life of a finished call's worst stream; calls without a stream of known model are left out.",
-);
-
 /// The families of this folder, in the order of the catalogue.
 pub static FAMILIES: &[&Family] = &[
     &REQUESTS,
@@ -143,76 +91,9 @@ pub static FAMILIES: &[&Family] = &[
     &REGISTRATIONS_ACTIVE,
     &REGISTRATION_ATTEMPTS,
     &REGISTRATION_DELAY,
-    &ATTEMPTS,
-    &ANSWERS,
-    &OUTCOMES,
-    &ACTIVE,
-    &ACTIVE_PEAK,
-    &SETUP_DELAY,
-    &ANSWER_DELAY,
-    &FAILURE_DELAY,
-    &DURATION,
-    &DISCONNECT_DELAY,
-    &CALL_MOS,
+    &RELEASES,
+    &TRANSFERS,
 ];
-
-/// Labels that a call is counted under.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct CellKey {
-    pub direction: Direction,
-    pub origin: PeerId,
-    pub destination: PeerId,
-}
-
-/// Numbers of all calls with the same labels.
-#[derive(Clone, Debug)]
-pub struct Cell {
-    pub attempts: u64,
-    pub answers: u64,
-    outcomes: [u64; Outcome::ALL.len()],
-    /// Calls in setup, ringing, answered.
-    active: [u64; 3],
-    peak: u64,
-    pub setup: Histogram,
-    pub answer: Histogram,
-    pub failure: Histogram,
-    pub duration: Histogram,
-    pub disconnect: Histogram,
-    pub mos: Histogram,
-}
-
-impl Cell {
-    fn new() -> Cell {
-        Cell {
-            attempts: 0,
-            answers: 0,
-            outcomes: [0; Outcome::ALL.len()],
-            active: [0; 3],
-            peak: 0,
-            setup: Histogram::new(DELAY_BOUNDS),
-            answer: Histogram::new(DELAY_BOUNDS),
-            failure: Histogram::new(DELAY_BOUNDS),
-            duration: Histogram::new(DURATION_BOUNDS),
-            disconnect: Histogram::new(DELAY_BOUNDS),
-            mos: Histogram::new(MOS_BOUNDS),
-        }
-    }
-
-    pub fn count_outcome(&mut self, outcome: Outcome) {
-        self.outcomes[outcome as usize] += 1;
-    }
-
-    /// Moves a call from one state to another; `None` is before the first.
-    pub fn moved(&mut self, from: Option<State>, to: State) {
-        if let Some(row) = from.and_then(State::index) {
-            self.active[row] = self.active[row].saturating_sub(1);
-        }
-        if let Some(row) = to.index() {
-            self.active[row] += 1;
-        }
-        self.peak = self.peak.max(self.active.iter().sum());
-    }
-}
 
 /// How a registration attempt ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -244,6 +125,8 @@ pub struct Numbers {
     response_time: HashMap<(Method, PeerId), Histogram>,
     relay_delay: HashMap<Method, Histogram>,
     calls: HashMap<CellKey, Cell>,
+    releases: HashMap<(EndedBy, Cause, Direction), u64>,
+    transfers: HashMap<(&'static str, Direction), u64>,
     registrations: HashMap<PeerId, RegistrationCell>,
     pub voice_reports: super::voice_reports::Numbers,
 }
@@ -273,6 +156,17 @@ impl Numbers {
         observe(&mut self.relay_delay, method, RESPONSE_BOUNDS, seconds);
     }
 
+    /// A call ended; one that the end of the capture cut off was not released by anybody.
+    pub fn count_release(&mut self, by: EndedBy, cause: Cause, direction: Direction) {
+        if by != EndedBy::CaptureEnd {
+            *self.releases.entry((by, cause, direction)).or_default() += 1;
+        }
+    }
+
+    pub fn count_transfer(&mut self, kind: &'static str, direction: Direction) {
+        *self.transfers.entry((kind, direction)).or_default() += 1;
+    }
+
     pub fn cell(&mut self, key: CellKey) -> &mut Cell {
         self.calls.entry(key).or_insert_with(Cell::new)
     }
@@ -288,7 +182,7 @@ impl Numbers {
     /// The peak starts anew from the calls that are in progress now.
     pub fn reset_peaks(&mut self) {
         for cell in self.calls.values_mut() {
-            cell.peak = cell.active.iter().sum();
+            cell.reset_peak();
         }
     }
 
@@ -327,14 +221,21 @@ impl Numbers {
     }
 
     pub fn collect(&self, site: &Site, out: &mut Collection) {
-        for family in FAMILIES {
+        for family in FAMILIES.iter().chain(cell::FAMILIES) {
             out.declare(family);
         }
         self.collect_messages(site, out);
         self.collect_registrations(site, out);
         self.voice_reports.collect(site, out);
         for (key, cell) in &self.calls {
-            collect_cell(*key, cell, site, out);
+            cell.collect(*key, site, out);
+        }
+        for ((by, cause, direction), count) in &self.releases {
+            let labels = vec![fixed(by.name()), fixed(cause.name()), fixed(direction.name())];
+            out.add(&RELEASES, labels, Value::Counter(*count));
+        }
+        for ((kind, direction), count) in &self.transfers {
+            out.add(&TRANSFERS, vec![fixed(kind), fixed(direction.name())], Value::Counter(*count));
         }
     }
 
@@ -381,33 +282,5 @@ impl Numbers {
             }
             out.add(&REGISTRATION_DELAY, vec![peer], Value::Histogram(cell.delay.clone()));
         }
-    }
-}
-
-fn collect_cell(key: CellKey, cell: &Cell, site: &Site, out: &mut Collection) {
-    let labels = vec![fixed(key.direction.name()), site.name(key.origin), site.name(key.destination)];
-    let with = |first: &'static str| {
-        let mut all = vec![fixed(first)];
-        all.extend(labels.iter().cloned());
-        all
-    };
-    out.add(&ATTEMPTS, labels.clone(), Value::Counter(cell.attempts));
-    out.add(&ANSWERS, labels.clone(), Value::Counter(cell.answers));
-    for (outcome, count) in Outcome::ALL.into_iter().zip(cell.outcomes) {
-        out.add(&OUTCOMES, with(outcome.name()), Value::Counter(count));
-    }
-    for (state, count) in ["setup", "ringing", "answered"].into_iter().zip(cell.active) {
-        out.add(&ACTIVE, with(state), Value::Gauge(count as f64));
-    }
-    out.add(&ACTIVE_PEAK, labels.clone(), Value::Gauge(cell.peak as f64));
-    for (family, histogram) in [
-        (&SETUP_DELAY, &cell.setup),
-        (&ANSWER_DELAY, &cell.answer),
-        (&FAILURE_DELAY, &cell.failure),
-        (&DURATION, &cell.duration),
-        (&DISCONNECT_DELAY, &cell.disconnect),
-        (&CALL_MOS, &cell.mos),
-    ] {
-        out.add(family, labels.clone(), Value::Histogram(histogram.clone()));
     }
 }

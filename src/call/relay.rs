@@ -10,7 +10,7 @@ use crate::time::Timestamp;
 use crate::wire::sip::{Message, Method, Start};
 use crate::wire::{Endpoint, Ip};
 
-use super::transactions::hash_identity;
+use super::marks::Marks;
 
 /// What has not left after one to two of these is not on its way any more: a proxy answers within Timer F, 32 s, at the latest.
 const LIFETIME_NANOS: i64 = 16_000_000_000;
@@ -51,6 +51,7 @@ impl Relays {
         now: Timestamp,
         (from, to): (Endpoint, Endpoint),
         message: &Message<'_>,
+        marks: &Marks,
         site: &Site,
     ) -> Option<f64> {
         // Each hop makes its own 100 and, for a refusal, its own ACK (RFC 3261 sections 16.7, 17.1.1.3).
@@ -62,7 +63,7 @@ impl Relays {
             return None;
         }
         self.messages.turn(now);
-        let key = self.fingerprint(message);
+        let key = self.fingerprint(message, marks);
         let place = |at: Endpoint| self.hasher.hash_one(at) as u32;
         let passing = Passing { to: to.ip, at: micros(now), from: place(from) };
         let receiver = place(to);
@@ -76,13 +77,13 @@ impl Relays {
         stays.then(|| f64::from(stay) / 1e6)
     }
 
-    fn fingerprint(&self, message: &Message<'_>) -> u64 {
+    fn fingerprint(&self, message: &Message<'_>, marks: &Marks) -> u64 {
         let mut hash = self.hasher.build_hasher();
         let code = match message.start {
             Start::Request { .. } => 0,
             Start::Response { code } => code,
         };
-        hash_identity(message, code, &mut hash);
+        marks.identity_with(code, &mut hash);
         hash.finish()
     }
 }
@@ -107,7 +108,8 @@ mod tests {
     fn see(relays: &mut Relays, millis: i64, hop: (u8, u8), start: &str, cseq: &str) -> Option<f64> {
         let text = format!("{start}\r\nCall-ID: c\r\nCSeq: {cseq}\r\nFrom: <sip:a@a>;tag=1\r\nTo: <sip:b@b>\r\n\r\n");
         let Ok(Content::Message(message)) = sip::parse(text.as_bytes()) else { panic!("no message") };
-        relays.see(at(millis), (endpoint(hop.0), endpoint(hop.1)), &message, &Site::default())
+        let marks = Marks::of(&message, &relays.hasher);
+        relays.see(at(millis), (endpoint(hop.0), endpoint(hop.1)), &message, &marks, &Site::default())
     }
 
     #[test]

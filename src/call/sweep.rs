@@ -2,43 +2,69 @@
 
 use crate::time::Timestamp;
 
+use super::attempt::unanswered;
 use super::dialog::{Call, State};
-use super::outcome::{EndedBy, Outcome};
+use super::outcome::{EndedBy, Event, of_event};
 use super::{Effect, Signalling};
 
 /// RFC 3261 section 17.1.1.2: 64 * T1, for so long a message of a call that ended may be repeated.
 const LINGER_NANOS: i64 = 32_000_000_000;
+/// An attempt that nobody answers is counted after so long: by then it has passed all hops of this host.
+const SETTLE_NANOS: i64 = 1_000_000_000;
+/// RFC 4028 section 10: whoever misses the refresh sends BYE up to 32 s before the session expires; after it that is late.
+const EXPIRY_GRACE_NANOS: i64 = 32_000_000_000;
+
+/// What time has done to a call.
+enum Due {
+    Nothing,
+    Settle,
+    Leave,
+    /// Nobody answered.
+    Unanswered,
+    /// It was answered, and lost; its last sign of life.
+    Lost(Timestamp, Event),
+}
 
 impl Signalling {
     /// Ends what has timed out and forgets what has lingered. Called about once a second.
     pub fn tick(&mut self, now: Timestamp) {
         for at in 0..self.calls.slots() {
             let Some(call) = self.calls.get(at) else { continue };
-            if call.ended.is_some_and(|ended| now.nanos_since(ended) > LINGER_NANOS) {
-                self.leave(at, now, EndedBy::Timeout);
-            } else if let Some(outcome) = self.timed_out(call, now) {
-                let call_id = call.call_id.clone();
-                self.end(&call_id, now, outcome, EndedBy::Timeout);
+            match self.due(call, now) {
+                Due::Nothing => {}
+                Due::Settle => self.settle(at),
+                Due::Leave => self.leave(at, now, EndedBy::Timeout),
+                Due::Unanswered => self.end(at, now, unanswered(call), EndedBy::Timeout),
+                Due::Lost(alive, event) => self.lose(at, alive, event),
             }
         }
         self.registrations.tick(now, &mut self.numbers);
     }
 
-    /// The outcome of a call that has waited too long for its next message.
-    fn timed_out(&self, call: &Call, now: Timestamp) -> Option<Outcome> {
-        let waited = now.nanos_since(call.invited);
+    fn due(&self, call: &Call, now: Timestamp) -> Due {
+        let over = |since: Timestamp, limit: i64| now.nanos_since(since) > limit;
         match call.state {
-            State::Ended => None,
-            State::Answered => {
-                let talked = call.answered.map_or(0, |answered| now.nanos_since(answered));
-                (talked > self.settings.max_duration_nanos).then_some(Outcome::Dropped)
+            State::Ended if call.ended.is_some_and(|ended| over(ended, LINGER_NANOS)) => Due::Leave,
+            State::Ended => Due::Nothing,
+            State::Answered | State::Held => {
+                if let Some(ends) = call.session_ends.filter(|ends| over(*ends, EXPIRY_GRACE_NANOS)) {
+                    Due::Lost(ends, Event::SessionExpired)
+                } else if over(call.answered.unwrap_or(call.started), self.settings.max_duration_nanos) {
+                    Due::Lost(now, Event::MaximumDuration)
+                } else {
+                    Due::Nothing
+                }
             }
             State::Setup | State::Ringing => {
                 let limit = match call.proceeding && !call.is_challenged() {
                     true => self.settings.ring_timeout_nanos,
                     false => self.settings.setup_timeout_nanos,
                 };
-                (waited > limit).then(|| unanswered(call))
+                match over(call.invited, limit) {
+                    true => Due::Unanswered,
+                    false if !call.is_counted && over(call.invited, SETTLE_NANOS) => Due::Settle,
+                    false => Due::Nothing,
+                }
             }
         }
     }
@@ -47,12 +73,14 @@ impl Signalling {
     pub(super) fn leave(&mut self, at: u32, now: Timestamp, by: EndedBy) {
         let Some(call) = self.calls.get(at) else { return };
         if call.state != State::Ended {
-            let call_id = call.call_id.clone();
-            self.end(&call_id, now, Outcome::Unknown, by);
+            self.end(at, now, of_event(Event::Evicted), by);
         }
-        if let Some(call) = self.calls.remove(at)
-            && self.settings.keep_reports
-        {
+        let Some(call) = self.calls.remove(at) else { return };
+        let waited = call.ended.is_some_and(|ended| now.nanos_since(ended) > LINGER_NANOS);
+        if call.bye.is_some() && waited && call.leg_of == 0 {
+            self.numbers.cell(call.key).disconnect_timeouts += 1;
+        }
+        if self.settings.keep_reports {
             self.reports.push(call);
         }
     }
@@ -61,9 +89,9 @@ impl Signalling {
     pub fn finish(&mut self, now: Timestamp) -> Vec<Call> {
         for at in 0..self.calls.slots() {
             if let Some(call) = self.calls.get(at).filter(|call| call.is_challenged()) {
-                let (call_id, outcome) = (call.call_id.clone(), unanswered(call));
-                self.end(&call_id, now, outcome, EndedBy::CaptureEnd);
+                self.end(at, now, unanswered(call), EndedBy::CaptureEnd);
             }
+            self.settle(at);
         }
         self.registrations.finish(&mut self.numbers);
         let mut calls = std::mem::take(&mut self.reports);
@@ -80,12 +108,13 @@ impl Signalling {
     }
 
     /// Entries in each table, for `sidetone_tracked_entries`.
-    pub fn tracked(&self) -> [(&'static str, usize); 6] {
+    pub fn tracked(&self) -> [(&'static str, usize); 7] {
         let (attempts, bindings) = self.registrations.lengths();
         [
             ("calls", self.calls.len()),
             ("transactions", self.transactions.len()),
             ("passing_messages", self.relays.len()),
+            ("leg_headers", self.legs.len()),
             ("registration_attempts", attempts),
             ("registrations", bindings),
             ("voice_reports", self.voice_reports.len()),
@@ -93,25 +122,15 @@ impl Signalling {
     }
 
     /// Entries that gave way at the cap of each table.
-    pub fn evicted(&self) -> [(&'static str, u64); 6] {
+    pub fn evicted(&self) -> [(&'static str, u64); 7] {
         [
             ("calls", self.calls.evicted),
             ("transactions", self.transactions.evicted()),
             ("passing_messages", self.relays.evicted()),
+            ("leg_headers", self.legs.evicted()),
             ("registration_attempts", self.registrations.evicted_attempts),
             ("registrations", self.registrations.evicted_bindings),
             ("voice_reports", self.voice_reports.evicted()),
         ]
-    }
-}
-
-/// The outcome of an attempt that got no final answer, or only a challenge.
-fn unanswered(call: &Call) -> Outcome {
-    match call.state {
-        _ if call.cancelled => Outcome::Cancelled,
-        _ if call.is_challenged() => Outcome::Rejected,
-        State::Ringing => Outcome::NoAnswer,
-        _ if call.proceeding => Outcome::NoAnswer,
-        _ => Outcome::NetworkFailure,
     }
 }

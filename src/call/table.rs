@@ -24,9 +24,10 @@ pub struct Table {
 }
 
 impl Table {
-    pub fn new(capacity: usize) -> Table {
+    /// `hasher` is the one that the hashes of Call-IDs, given to [`Self::find`], come from.
+    pub fn new(capacity: usize, hasher: RandomState) -> Table {
         Table {
-            hasher: RandomState::default(),
+            hasher,
             index: HashTable::new(),
             serials: Default::default(),
             slots: Vec::new(),
@@ -45,14 +46,21 @@ impl Table {
         self.index.len() >= self.capacity
     }
 
-    pub fn find(&mut self, call_id: &[u8]) -> Option<&mut Call> {
-        let (slots, hash) = (&self.slots, self.hasher.hash_one(call_id));
-        let at = *self.index.find(hash, |at| slot(slots, *at).is_some_and(|call| &*call.call_id == call_id))?;
-        self.slots.get_mut(at as usize)?.as_mut()
+    /// Where the call of this Call-ID is.
+    pub fn find(&self, hash: u64, call_id: &[u8]) -> Option<u32> {
+        self.index.find(hash, |at| slot(&self.slots, *at).is_some_and(|call| &*call.call_id == call_id)).copied()
     }
 
-    pub fn by_serial(&mut self, serial: u64) -> Option<&mut Call> {
-        let at = *self.serials.get(&serial)?;
+    /// The same, for a Call-ID that some header names.
+    pub fn find_named(&self, call_id: &[u8]) -> Option<u32> {
+        self.find(self.hasher.hash_one(call_id), call_id)
+    }
+
+    pub fn by_serial(&self, serial: u64) -> Option<u32> {
+        self.serials.get(&serial).copied()
+    }
+
+    pub fn get_mut(&mut self, at: u32) -> Option<&mut Call> {
         self.slots.get_mut(at as usize)?.as_mut()
     }
 
@@ -61,7 +69,7 @@ impl Table {
     }
 
     /// Puts a call in; the caller has made room and knows that its Call-ID is not there.
-    pub fn insert(&mut self, call: Call) {
+    pub fn insert(&mut self, call: Call) -> u32 {
         let (serial, hash) = (call.serial, self.hasher.hash_one(&*call.call_id));
         let at = match self.free.pop() {
             Some(at) => {
@@ -80,6 +88,7 @@ impl Table {
         self.serials.insert(serial, at);
         let (slots, hasher) = (&self.slots, &self.hasher);
         self.index.insert_unique(hash, at, |at| slot(slots, *at).map_or(0, |call| hasher.hash_one(&*call.call_id)));
+        at
     }
 
     pub fn remove(&mut self, at: u32) -> Option<Call> {

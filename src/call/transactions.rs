@@ -7,7 +7,9 @@ use foldhash::fast::RandomState;
 use crate::generations::Generations;
 use crate::time::Timestamp;
 use crate::wire::Endpoint;
-use crate::wire::sip::{Message, Start, parameter};
+use crate::wire::sip::{Message, Start};
+
+use super::marks::Marks;
 
 /// RFC 3261 section 17: no transaction repeats a message for longer than 64 * T1 = 32 s.
 const LIFETIME_NANOS: i64 = 32_000_000_000;
@@ -48,15 +50,22 @@ impl Transactions {
         self.entries.evicted
     }
 
-    pub fn see(&mut self, now: Timestamp, from: Endpoint, to: Endpoint, message: &Message<'_>) -> Seen {
+    pub fn see(
+        &mut self,
+        now: Timestamp,
+        (from, to): (Endpoint, Endpoint),
+        message: &Message<'_>,
+        marks: &Marks,
+    ) -> Seen {
         self.entries.turn(now);
-        let request = match message.start {
-            Start::Request { .. } => self.fingerprint((from, to), message, 0),
-            Start::Response { .. } => self.fingerprint((to, from), message, 0),
-        };
-        let own = match message.start {
-            Start::Request { .. } => request,
-            Start::Response { code } => self.fingerprint((to, from), message, code),
+        let (request, own) = match message.start {
+            Start::Request { .. } => {
+                let request = self.fingerprint((from, to), marks, 0);
+                (request, request)
+            }
+            Start::Response { code } => {
+                (self.fingerprint((to, from), marks, 0), self.fingerprint((to, from), marks, code))
+            }
         };
         if self.entries.get(&own).is_some() {
             return Seen::Again;
@@ -77,22 +86,10 @@ impl Transactions {
     }
 
     /// A transaction is its hop, top Via branch, CSeq and Call-ID (RFC 3261 section 17.1.3); a response adds code and To tag.
-    fn fingerprint(&self, hop: (Endpoint, Endpoint), message: &Message<'_>, code: u16) -> u64 {
+    fn fingerprint(&self, hop: (Endpoint, Endpoint), marks: &Marks, code: u16) -> u64 {
         let mut hash = self.hasher.build_hasher();
-        hop.hash(&mut hash);
-        parameter(message.via, b"branch").hash(&mut hash);
-        hash_identity(message, code, &mut hash);
+        (hop, marks.branch).hash(&mut hash);
+        marks.identity_with(code, &mut hash);
         hash.finish()
-    }
-}
-
-/// What a message keeps on its way over all hops: Call-ID, CSeq and From tag; a response (not code 0) also code and To tag.
-pub fn hash_identity(message: &Message<'_>, code: u16, hash: &mut impl Hasher) {
-    message.cseq.hash(hash);
-    message.call_id.hash(hash);
-    parameter(message.from, b"tag").hash(hash);
-    if code != 0 {
-        code.hash(hash);
-        parameter(message.to, b"tag").hash(hash);
     }
 }

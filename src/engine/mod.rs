@@ -47,6 +47,9 @@ impl Settings {
                 setup_timeout_nanos: nanos(config.calls.setup_timeout),
                 ring_timeout_nanos: nanos(config.calls.ring_timeout),
                 max_duration_nanos: nanos(config.calls.max_duration),
+                outcomes: Vec::new(),
+                voicemail: call::Voicemail::default(),
+                leg_headers: Vec::new(),
                 keep_reports,
             },
             media: media::Settings {
@@ -58,6 +61,7 @@ impl Settings {
                 playout: playout(&config.quality),
                 late_media_nanos: nanos(config.calls.late_media),
                 media_timeout_nanos: nanos(config.calls.media_timeout),
+                media_silence_nanos: 300_000_000_000,
                 packet_loss_concealment: config.quality.packet_loss_concealment,
                 keep_reports,
             },
@@ -278,6 +282,7 @@ impl Engine {
                 Effect::Offered { call } => self.media.offered(call),
                 Effect::Settled { call, agreed } => self.media.settled(call, agreed),
                 Effect::Answered { call } => self.media.answered(now, call),
+                Effect::Joined { leg, call } => self.media.joined(leg, call),
                 Effect::Ended { call } => {
                     let mos = self.media.call_ended(now, call);
                     self.signalling.rated(call, mos);
@@ -301,6 +306,9 @@ impl Engine {
         (self.now, self.next_tick, self.behind) = (now, now + TICK, 0);
         self.fragments.expire(now);
         self.count_lost_fragments();
+        for (call, last) in self.media.silent(now) {
+            self.signalling.media_lost(call, last);
+        }
         self.signalling.tick(now);
         self.pass_on(now);
         self.media.tick(now);

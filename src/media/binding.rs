@@ -45,13 +45,18 @@ pub struct Call {
     /// An endpoint of it is another call's: two legs whose parties send to each other directly.
     pub is_shared: bool,
     pub problems: Problems,
+    /// The call that it is another leg of; zero: none.
+    pub root: u64,
+    /// Its other legs.
+    pub legs: Vec<u64>,
 }
 
 /// Announcements of all calls; its size follows the number of calls, which is capped on the signalling side.
 #[derive(Debug, Default)]
 pub struct Bindings {
     endpoints: HashMap<Endpoint, Announced, RandomState>,
-    calls: HashMap<u64, Call, RandomState>,
+    /// Boxed, since a map keeps room for twice as many.
+    calls: HashMap<u64, Box<Call>, RandomState>,
 }
 
 impl Bindings {
@@ -65,11 +70,11 @@ impl Bindings {
     }
 
     pub fn call(&self, call: u64) -> Option<&Call> {
-        self.calls.get(&call)
+        self.calls.get(&call).map(Box::as_ref)
     }
 
     pub fn call_mut(&mut self, call: u64) -> Option<&mut Call> {
-        self.calls.get_mut(&call)
+        self.calls.get_mut(&call).map(Box::as_mut)
     }
 
     /// Whether a call that has not ended holds the endpoint for itself.
@@ -129,13 +134,13 @@ impl Bindings {
     pub fn announce_rtcp(&mut self, call: u64, party: Party, at: Endpoint, rtcp: Endpoint) {
         let guessed = rtcp.ip == at.ip && (rtcp.port == at.port || Some(rtcp.port) == at.port.checked_add(1));
         let has_room = |known: &Call| known.endpoints.len() < MAX_ENDPOINTS_A_CALL;
-        if !guessed && self.calls.get(&call).is_some_and(has_room) {
+        if !guessed && self.call(call).is_some_and(has_room) {
             self.announce(call, party, rtcp, &[]);
         }
     }
 
     /// Forgets a call and the endpoints that are still its own.
-    pub fn remove(&mut self, call: u64) -> Option<Call> {
+    pub fn remove(&mut self, call: u64) -> Option<Box<Call>> {
         let removed = self.calls.remove(&call)?;
         for at in &removed.endpoints {
             if self.endpoints.get(at).is_some_and(|there| there.call == call) {

@@ -71,6 +71,8 @@ pub struct Settings {
     pub playout: PlayoutSettings,
     pub late_media_nanos: i64,
     pub media_timeout_nanos: i64,
+    /// A conversation whose media is missing for so long is over.
+    pub media_silence_nanos: i64,
     pub packet_loss_concealment: bool,
     /// Keep a report of every stream that ended (`analyze`); off where nobody takes them away.
     pub keep_reports: bool,

@@ -235,12 +235,38 @@ impl Media {
             || call.endpoints.iter().any(|at| self.site.is_local(at.ip))
     }
 
-    /// Counts a problem, once a call.
+    /// Counts a problem, once a call, however many legs it has.
     fn note(&mut self, call: u64, problem: Problem) {
         let Some(known) = self.bindings.call_mut(call) else { return };
-        if known.problems.add(problem) {
-            let direction = known.direction.unwrap_or(Direction::Transit);
+        let (mut is_new, root) = (known.problems.add(problem), known.root);
+        let direction = known.direction.unwrap_or(Direction::Transit);
+        if let Some(root) = self.bindings.call_mut(root) {
+            is_new &= root.problems.add(problem);
+        }
+        if is_new {
             self.numbers.sundry.count_problem(problem, direction);
         }
+    }
+
+    /// Conversations whose media came, was still to come, and has not come for long; with the time of the last packet.
+    pub fn silent(&self, now: Timestamp) -> Vec<(u64, Timestamp)> {
+        let limit = self.settings.media_silence_nanos;
+        let silent = |call: &u64| {
+            let known = self.bindings.call(*call)?;
+            if known.sides.is_fax() || !Party::BOTH.into_iter().any(|party| known.sides.expected(party)) {
+                return None;
+            }
+            let parts = known.legs.iter().filter_map(|leg| self.bindings.call(*leg)).chain([known]);
+            let last = parts.filter_map(|part| self.last_sign(part)).max()?;
+            (now.nanos_since(last) >= limit).then_some((*call, last))
+        };
+        self.bindings.in_conversation().iter().filter_map(silent).collect()
+    }
+
+    /// The last packet of any stream of a dialog.
+    fn last_sign(&self, call: &Call) -> Option<Timestamp> {
+        let over = call.sides.0.iter().filter_map(|side| side.heard.map(|(_, last)| last));
+        let going_on = call.streams.iter().filter_map(|at| Some(self.streams.get(*at)?.last_arrival));
+        over.chain(going_on).max()
     }
 }

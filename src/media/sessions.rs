@@ -10,6 +10,8 @@ use crate::wire::sip::Party;
 use super::stream::Key;
 use super::{Media, lifetime_mos, min_mos};
 
+/// Legs that one call keeps a list of.
+const MAX_LEGS: usize = 8;
 /// Streams that one call keeps a list of; more come from no real call.
 const MAX_LISTED: usize = 256;
 
@@ -145,11 +147,11 @@ impl Media {
         if self.settings.keep_reports && !known.problems.is_empty() {
             self.problems.push((call, known.problems));
         }
-        let streams = known.streams.clone();
-        let mut worst = known.worst_mos;
+        let (streams, legs, root) = (known.streams.clone(), known.legs.clone(), known.root);
         streams.iter().for_each(|at| self.close_relaying(*at));
-        for stream in streams.into_iter().filter_map(|at| self.streams.get(at)) {
-            worst = min_mos(worst, lifetime_mos(stream, &self.settings));
+        let worst = legs.into_iter().fold(self.worst_mos(call), |worst, leg| min_mos(worst, self.worst_mos(leg)));
+        if let Some(root) = self.bindings.call_mut(root) {
+            root.worst_mos = min_mos(root.worst_mos, worst);
         }
         // Media may still be on its way, but a flood of calls that fail may not pile up what they announced.
         let crowded = self.bindings.len() > self.settings.max_streams;
@@ -157,6 +159,22 @@ impl Media {
             self.bindings.remove(call);
         }
         worst
+    }
+
+    /// MOS of the worst stream of a call, those that go on up to now.
+    fn worst_mos(&self, call: u64) -> Option<f64> {
+        let known = self.bindings.call(call)?;
+        let streams = known.streams.iter().filter_map(|at| self.streams.get(*at));
+        streams.fold(known.worst_mos, |worst, stream| min_mos(worst, lifetime_mos(stream, &self.settings)))
+    }
+
+    /// The signalling says that a dialog is another leg of a call: what is wrong with its media is wrong with the call's.
+    pub fn joined(&mut self, leg: u64, call: u64) {
+        self.bindings.entry(leg).root = call;
+        let root = self.bindings.entry(call);
+        if root.legs.len() < MAX_LEGS {
+            root.legs.push(leg);
+        }
     }
 
     /// When the last packet of a call's streams came.

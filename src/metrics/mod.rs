@@ -13,6 +13,7 @@ pub fn catalogue() -> Vec<&'static Family> {
     let mut all: Vec<&'static Family> = Vec::new();
     all.extend(crate::engine::FAMILIES);
     all.extend(crate::call::FAMILIES);
+    all.extend(crate::call::CALL_FAMILIES);
     all.extend(crate::call::VOICE_REPORT_FAMILIES);
     all.extend(crate::media::FAMILIES);
     all.extend(crate::media::SUNDRY_FAMILIES);

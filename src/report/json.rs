@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::call::{EndedBy, Outcome};
+use crate::call::{Call, Cause, EndedBy, Outcome};
 use crate::engine::Analysis;
 use crate::media::Problem;
 use crate::wire::Undecoded;
@@ -67,9 +67,28 @@ struct CallEntry {
     outcome: &'static str,
     final_status: Option<u16>,
     ended_by: &'static str,
+    /// Class of the Q.850 cause; of a call that has ended.
+    cause: Option<&'static str>,
+    /// Time on hold, of an answered call.
+    hold_seconds: Option<f64>,
+    /// Whether the call was under way when it was first seen.
+    half_seen: bool,
     mos: Option<f64>,
     problems: Vec<&'static str>,
     streams: Vec<usize>,
+    legs: Vec<Leg>,
+}
+
+/// Another leg of a call.
+#[derive(Serialize)]
+struct Leg {
+    call_id: String,
+    caller: String,
+    callee: String,
+    source: String,
+    destination: String,
+    started_at: f64,
+    final_status: Option<u16>,
 }
 
 /// The whole document, indented.
@@ -83,7 +102,7 @@ pub fn render(findings: &Findings) -> Result<String, serde_json::Error> {
         frames: frames(analysis),
         sip: sip(analysis),
         registrations: registrations(analysis),
-        calls: (0..analysis.calls.len()).map(|at| call(findings, at)).collect(),
+        calls: findings.calls().map(|(at, _)| call(findings, at)).collect(),
         streams: analysis.streams.iter().map(|report| streams::entry(findings, report, &ids)).collect(),
         rtcp: rtcp::rtcp(analysis),
         voice_reports: analysis.voice_reports.0.iter().map(voice::entry).collect(),
@@ -135,8 +154,24 @@ fn call(findings: &Findings, at: usize) -> CallEntry {
         outcome: call.outcome.unwrap_or(Outcome::Unknown).name(),
         final_status: call.final_status,
         ended_by: call.ended_by.unwrap_or(EndedBy::CaptureEnd).name(),
+        cause: call.ended.and(call.cause).map(Cause::name),
+        hold_seconds: call.answered.map(|_| call.hold.nanos as f64 / 1e9),
+        half_seen: call.is_half_seen,
         mos: media.mos,
         problems: findings.problems_of(call).map(Problem::name).collect(),
-        streams: media.streams.to_vec(),
+        streams: media.streams,
+        legs: findings.legs(call).iter().map(|leg| self::leg(&findings.analysis.calls[*leg])).collect(),
+    }
+}
+
+fn leg(call: &Call) -> Leg {
+    Leg {
+        call_id: String::from_utf8_lossy(&call.call_id).into(),
+        caller: call.caller.to_string(),
+        callee: call.callee.to_string(),
+        source: call.source.to_string(),
+        destination: call.destination.to_string(),
+        started_at: call.started.seconds(),
+        final_status: call.final_status,
     }
 }

@@ -33,13 +33,15 @@ pub struct Findings {
     analysis: Analysis,
     /// Indices of the streams of each call, by its serial.
     streams_of: HashMap<u64, Vec<usize>>,
+    /// Indices of the calls that are other legs of a call, by its serial.
+    legs_of: HashMap<u64, Vec<usize>>,
     by_key: HashMap<Key, Vec<usize>>,
 }
 
 /// What a call's media adds to what its signalling says.
-struct CallMedia<'a> {
-    /// Indices into the analysis' streams.
-    streams: &'a [usize],
+struct CallMedia {
+    /// Indices into the analysis' streams, those of all legs.
+    streams: Vec<usize>,
     /// MOS of the worst stream.
     mos: Option<f64>,
     /// 2xx to BYE, or to the last packet of a call whose BYE was not seen, seconds.
@@ -55,7 +57,21 @@ impl Findings {
             streams_of.entry(stream.call).or_default().push(at);
             by_key.entry(stream.key).or_default().push(at);
         }
-        Findings { captures, analysis, streams_of, by_key }
+        let mut legs_of: HashMap<u64, Vec<usize>> = HashMap::new();
+        for (at, call) in analysis.calls.iter().enumerate().filter(|(_, call)| call.leg_of != 0) {
+            legs_of.entry(call.leg_of).or_default().push(at);
+        }
+        Findings { captures, analysis, streams_of, legs_of, by_key }
+    }
+
+    /// The calls, but for those that are other legs of one.
+    fn calls(&self) -> impl Iterator<Item = (usize, &Call)> {
+        self.analysis.calls.iter().enumerate().filter(|(_, call)| call.leg_of == 0)
+    }
+
+    /// The other legs of a call.
+    fn legs(&self, call: &Call) -> &[usize] {
+        self.legs_of.get(&call.serial).map_or(&[], Vec::as_slice)
     }
 
     /// What was wrong with a call's media.
@@ -69,16 +85,19 @@ impl Findings {
         self.by_key.get(key)?.iter().copied().min_by_key(apart)
     }
 
-    fn media_of(&self, at: usize) -> CallMedia<'_> {
+    fn media_of(&self, at: usize) -> CallMedia {
         let Analysis { calls, streams, last_media, .. } = &self.analysis;
         let call = &calls[at];
-        let of_call = self.streams_of.get(&call.serial).map_or(&[][..], Vec::as_slice);
-        let last_packet = last_media[at].unwrap_or_default().max(call.last_message);
+        let parts = || self.legs(call).iter().chain([&at]);
+        let mut of_call: Vec<usize> =
+            parts().filter_map(|leg| self.streams_of.get(&calls[*leg].serial)).flatten().copied().collect();
+        of_call.sort_unstable();
+        let last_packet = parts().filter_map(|leg| last_media[*leg]).max().unwrap_or_default().max(call.last_message);
         let ratings = of_call.iter().filter_map(|at| Some(streams[*at].rating?.mos));
         CallMedia {
-            streams: of_call,
             mos: ratings.min_by(f64::total_cmp),
             duration: call.answered.map(|answered| call.ended.unwrap_or(last_packet).seconds_since(answered)),
+            streams: of_call,
         }
     }
 }

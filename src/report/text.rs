@@ -57,12 +57,12 @@ fn wrong(findings: &Findings, out: &mut String) -> fmt::Result {
         }
     }
     let failed = |outcome| matches!(outcome, Outcome::NetworkFailure | Outcome::ServerFailure | Outcome::Dropped);
-    for call in analysis.calls.iter().filter(|call| call.outcome.is_some_and(failed)) {
+    for (_, call) in findings.calls().filter(|(_, call)| call.outcome.is_some_and(failed)) {
         let status = call.final_status.map_or("no final answer".to_owned(), |code| code.to_string());
         let outcome = call.outcome.unwrap_or(Outcome::Unknown).name();
         lines.push(format!("call {} -> {}: {outcome} ({status})", call.caller, call.callee));
     }
-    for call in &analysis.calls {
+    for (_, call) in findings.calls() {
         let problems: Vec<&str> = findings.problems_of(call).map(Problem::name).collect();
         if !problems.is_empty() {
             lines.push(format!("call {} -> {}: {}", call.caller, call.callee, problems.join(", ")));
@@ -119,17 +119,17 @@ fn more(rows: usize, out: &mut String) -> fmt::Result {
 }
 
 fn calls(findings: &Findings, out: &mut String) -> fmt::Result {
-    let calls = &findings.analysis.calls;
-    writeln!(out, "\nCalls: {}", calls.len())?;
-    if calls.is_empty() {
-        return Ok(());
-    }
-    let mut rows: Vec<(&Call, Option<f64>, Option<f64>)> = (0..calls.len())
-        .map(|at| {
+    let mut rows: Vec<(&Call, Option<f64>, Option<f64>)> = findings
+        .calls()
+        .map(|(at, call)| {
             let media = findings.media_of(at);
-            (&calls[at], media.duration, media.mos)
+            (call, media.duration, media.mos)
         })
         .collect();
+    writeln!(out, "\nCalls: {}", rows.len())?;
+    if rows.is_empty() {
+        return Ok(());
+    }
     // Worst first: bad quality, then those that failed, then the rest as they came.
     if rows.len() > MAX_ROWS {
         rows.sort_by(|a, b| a.2.unwrap_or(5.0).total_cmp(&b.2.unwrap_or(5.0)));

@@ -109,7 +109,7 @@ pub struct Message<'a> {
 impl<'a> Message<'a> {
     /// Values of a header field that few messages have or few look at, in their order on the wire; `compact` is its one-letter
     /// form (RFC 3261 section 7.3.3). It scans the header again: not for every message.
-    pub fn headers(&self, name: &'static [u8], compact: Option<u8>) -> impl Iterator<Item = &'a [u8]> {
+    pub fn headers<'n>(&self, name: &'n [u8], compact: Option<u8>) -> impl Iterator<Item = &'a [u8]> + use<'a, 'n> {
         Fields { rest: self.head }
             .fuse()
             .filter(move |(field, _)| match field {
@@ -120,7 +120,7 @@ impl<'a> Message<'a> {
     }
 
     /// The first of [`Self::headers`].
-    pub fn header(&self, name: &'static [u8], compact: Option<u8>) -> Option<&'a [u8]> {
+    pub fn header(&self, name: &[u8], compact: Option<u8>) -> Option<&'a [u8]> {
         self.headers(name, compact).next()
     }
 }

@@ -1,0 +1,278 @@
+//! An attempt, from its INVITE to its final answer.
+
+use crate::wire::sip::{self, Start};
+
+use super::cell::CellKey;
+use super::dialog::{Call, Confirmed, State};
+use super::hold::Hold;
+use super::outcome::{Cause, EndedBy, Event, Outcome, Refusal, of_event, of_refusal};
+use super::{Context, Effect, Signalling, reason};
+
+impl Signalling {
+    /// An INVITE without a To tag: a new call, the same attempt on its next hop, or the attempt again.
+    pub(super) fn invite(&mut self, at: &Context<'_, '_>, known: Option<u32>) -> Option<u32> {
+        let Some(id) = known else { return Some(self.new_call(at)) };
+        let cseq = at.message.cseq.map_or(0, |(number, _)| number);
+        let key = key(self, at);
+        let call = self.calls.get_mut(id)?;
+        if at.marks.from_tag != call.caller_tag {
+            return known;
+        }
+        if cseq == call.cseq && at.marks.branch != call.branch && at.from != call.source {
+            self.next_hop(at, id);
+        } else if cseq > call.cseq && call.is_challenged() {
+            (call.final_status, call.cseq, call.branch, call.invited) = (None, cseq, at.marks.branch, at.now);
+        } else if cseq > call.cseq && call.state == State::Ended && call.answered.is_none() {
+            // Refused, and tried again in the same Call-ID: one call, but an attempt of its own.
+            (call.final_status, call.outcome, call.ended_by, call.ended, call.cause) = (None, None, None, None, None);
+            (call.state, call.started, call.set_up, call.cancelled) = (State::Setup, at.now, None, false);
+            (call.cseq, call.branch, call.invited) = (cseq, at.marks.branch, at.now);
+            (call.is_counted, call.voicemail, call.replaces) = (false, false, false);
+            call.key = key;
+            self.read_invite(at, id);
+        }
+        Some(id)
+    }
+
+    fn new_call(&mut self, at: &Context<'_, '_>) -> u32 {
+        let id = self.insert(at, State::Setup);
+        self.read_invite(at, id);
+        let Some(call) = self.calls.get(id) else { return id };
+        let serial = call.serial;
+        if let Some(root) = self.legs.join(at.now, serial, at.message, &self.calls) {
+            self.effects.push(Effect::Joined { leg: serial, call: root });
+            if let Some(call) = self.calls.get_mut(id) {
+                call.leg_of = root;
+            }
+            if let Some(root) = self.calls.by_serial(root) {
+                self.next_hop(at, root);
+            }
+        }
+        id
+    }
+
+    /// A call that is new to the table, in a state that its first message shows.
+    pub(super) fn insert(&mut self, at: &Context<'_, '_>, state: State) -> u32 {
+        if self.calls.is_full()
+            && let Some(oldest) = self.calls.pick_for_eviction()
+        {
+            self.leave(oldest, at.now, EndedBy::Timeout);
+            self.calls.evicted += 1;
+        }
+        self.serial += 1;
+        let (source, destination) = at.way();
+        self.calls.insert(Call {
+            serial: self.serial,
+            leg_of: 0,
+            call_id: at.message.call_id.into(),
+            caller: super::party(at.message.from),
+            callee: super::party(at.message.to),
+            source,
+            destination,
+            key: key(self, at),
+            state,
+            is_counted: false,
+            is_half_seen: false,
+            caller_tag: at.marks.from_tag,
+            cseq: at.message.cseq.map_or(0, |(number, _)| number),
+            branch: at.marks.branch,
+            started: at.now,
+            invited: at.now,
+            set_up: None,
+            answered: None,
+            ended: None,
+            last_message: at.now,
+            session_ends: None,
+            confirmed: Confirmed::default(),
+            hold: Hold::default(),
+            bye: None,
+            referred: None,
+            final_status: None,
+            proceeding: false,
+            cancelled: false,
+            replaces: false,
+            voicemail: false,
+            outcome: None,
+            ended_by: None,
+            cause: None,
+            mos: None,
+        })
+    }
+
+    /// What an INVITE says of where it goes and why.
+    fn read_invite(&mut self, at: &Context<'_, '_>, id: u32) {
+        let uri = match at.message.start {
+            Start::Request { uri, .. } => uri,
+            Start::Response { .. } => &[],
+        };
+        let voicemail = self.settings.voicemail.is_reached(uri, at.message);
+        let replaces = at.message.header(b"Replaces", None).is_some();
+        if let Some(call) = self.calls.get_mut(id) {
+            call.voicemail |= voicemail;
+            call.replaces |= replaces;
+        }
+        self.note_voicemail(id);
+    }
+
+    /// What is known of a leg is known of its call.
+    fn note_voicemail(&mut self, id: u32) {
+        let Some(leg) = self.calls.get(id).filter(|call| call.voicemail && call.leg_of != 0) else { return };
+        if let Some(root) = self.calls.by_serial(leg.leg_of).and_then(|root| self.calls.get_mut(root)) {
+            root.voicemail = true;
+        }
+    }
+
+    /// The INVITE goes on, through this host or behind it: there the call goes, until it is counted.
+    fn next_hop(&mut self, at: &Context<'_, '_>, id: u32) {
+        let (direction, destination) = match self.calls.get(id) {
+            Some(call) => (self.site.direction(call.source.ip, at.to.ip), self.site.peer(at.to.ip)),
+            None => return,
+        };
+        if let Some(call) = self.calls.get_mut(id).filter(|call| !call.is_counted) {
+            (call.key.direction, call.key.destination) = (direction, destination);
+        }
+        self.read_invite(at, id);
+    }
+
+    /// The attempt is counted once it is known where it goes: at the first answer from there, or when time is up.
+    pub(super) fn settle(&mut self, id: u32) {
+        let Some(call) = self.calls.get_mut(id).filter(|call| !call.is_counted) else { return };
+        call.is_counted = true;
+        if call.leg_of != 0 {
+            return;
+        }
+        let cell = self.numbers.cell(call.key);
+        match call.is_half_seen {
+            true => cell.half_seen += 1,
+            false => cell.attempts += 1,
+        }
+        cell.moved(None, call.state);
+    }
+
+    /// Moves a call to another state, in the numbers too.
+    pub(super) fn enter(&mut self, id: u32, state: State) {
+        let Some(call) = self.calls.get_mut(id) else { return };
+        let before = std::mem::replace(&mut call.state, state);
+        if call.is_counted && call.leg_of == 0 {
+            self.numbers.cell(call.key).moved(Some(before), state);
+        }
+    }
+
+    pub(super) fn provisional(&mut self, at: &Context<'_, '_>, id: u32, code: u16) {
+        let Some(call) = self.calls.get_mut(id) else { return };
+        call.proceeding = true;
+        // 181 Call Is Being Forwarded says where to (RFC 5806, RFC 7044).
+        if code == 181 && self.settings.voicemail.is_reached(&[], at.message) {
+            call.voicemail = true;
+            self.note_voicemail(id);
+        }
+        let Some(call) = self.calls.get_mut(id) else { return };
+        // 18x: 180, 181, 182, 183 (RFC 3261 section 21.1).
+        if call.state == State::Setup && (180..=189).contains(&code) {
+            call.set_up = Some(at.now);
+            let (key, delay, is_attempt) = (call.key, at.now.seconds_since(call.started), call.is_attempt());
+            self.settle(id);
+            self.enter(id, State::Ringing);
+            if is_attempt {
+                self.numbers.cell(key).setup.observe(delay);
+            }
+        }
+    }
+
+    pub(super) fn answer(&mut self, at: &Context<'_, '_>, id: u32, code: u16) {
+        let Some(call) = self.calls.get_mut(id).filter(|call| call.state != State::Ended) else { return };
+        // Behind a proxy that writes its own tags the same answer has another one.
+        if let Some(tag) = at.marks.to_tag.filter(|_| at.marks.branch == call.branch) {
+            call.confirmed.add(tag);
+        }
+        if call.is_conversation() {
+            return;
+        }
+        if self.settings.voicemail.is_reached(&[], at.message) {
+            call.voicemail = true;
+        }
+        self.note_voicemail(id);
+        self.settle(id);
+        self.enter(id, State::Answered);
+        let Some(call) = self.calls.get_mut(id) else { return };
+        let (key, delay, is_attempt) = (call.key, at.now.seconds_since(call.started), call.is_attempt());
+        let is_set_up = call.set_up.is_some();
+        call.set_up.get_or_insert(at.now);
+        (call.answered, call.final_status) = (Some(at.now), Some(code));
+        if call.replaces && call.leg_of == 0 {
+            self.numbers.count_transfer("replaces", key.direction);
+        }
+        if is_attempt {
+            let cell = self.numbers.cell(key);
+            cell.answers += 1;
+            cell.answer.observe(delay);
+            if !is_set_up {
+                cell.setup.observe(delay);
+            }
+        }
+    }
+
+    pub(super) fn refused(&mut self, at: &Context<'_, '_>, id: u32, code: u16) {
+        let Some(call) = self.calls.get_mut(id) else { return };
+        // A refusal behind a proxy is the proxy's to deal with; what reaches the caller counts.
+        if call.is_conversation() || call.state == State::Ended || at.marks.branch != call.branch {
+            return;
+        }
+        call.final_status = Some(code);
+        if call.is_challenged() {
+            return;
+        }
+        let reason = reason::of(at.message);
+        let peers = [call.key.origin, call.key.destination];
+        let refusal = Refusal { code, cause: reason.cause, rang: call.set_up.is_some(), peers };
+        let (outcome, by) = match of_refusal(&self.settings.outcomes, &refusal) {
+            _ if call.cancelled => (Outcome::Cancelled, EndedBy::Caller),
+            Outcome::Cancelled => (Outcome::Cancelled, EndedBy::Caller),
+            outcome => (outcome, EndedBy::Callee),
+        };
+        call.cause = Some(reason.cause.map_or(Cause::of_status(code), Cause::of_q850));
+        let (delay, is_attempt) = (at.now.seconds_since(call.started), call.is_attempt());
+        self.end(id, at.now, outcome, by);
+        if let Some(call) = self.calls.get(id).filter(|_| is_attempt) {
+            self.numbers.cell(call.key).failure.observe(delay);
+        }
+    }
+
+    /// CANCEL goes hop by hop: only the caller's own gives the attempt up, a proxy's ends a branch.
+    pub(super) fn cancel(&mut self, at: &Context<'_, '_>, id: u32) {
+        if let Some(call) = self.calls.get_mut(id)
+            && matches!(call.state, State::Setup | State::Ringing)
+            && at.marks.branch == call.branch
+        {
+            call.cancelled = true;
+        }
+    }
+}
+
+/// The labels of an attempt by its first hop.
+fn key(signalling: &Signalling, at: &Context<'_, '_>) -> CellKey {
+    let (source, destination) = at.way();
+    CellKey {
+        direction: signalling.site.direction(source.ip, destination.ip),
+        origin: signalling.site.peer(source.ip),
+        destination: signalling.site.peer(destination.ip),
+    }
+}
+
+/// How an attempt ended that got no final answer in time, or only a challenge.
+pub(super) fn unanswered(call: &Call) -> Outcome {
+    of_event(match call.state {
+        _ if call.cancelled => Event::CancelAndSilence,
+        _ if call.is_challenged() => Event::ChallengeUnanswered,
+        State::Ringing => Event::OnlyProvisional,
+        _ if call.proceeding => Event::OnlyProvisional,
+        _ => Event::NoResponse,
+    })
+}
+
+/// A Session-Expires value (RFC 4028 section 4), seconds.
+pub(super) fn session_expires(message: &sip::Message<'_>) -> Option<u32> {
+    let value = message.header(b"Session-Expires", Some(b'x'))?;
+    let digits = value.split(|&b| b == b';').next()?.trim_ascii();
+    std::str::from_utf8(digits).ok()?.parse().ok().filter(|seconds| *seconds > 0)
+}

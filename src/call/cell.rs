@@ -1,0 +1,240 @@
+//! What is counted of the calls between two peers.
+
+use std::borrow::Cow;
+
+use crate::media::MOS_BOUNDS;
+use crate::numbers::{Collection, Family, Histogram, Value, fixed};
+use crate::site::{Direction, PeerId, Site};
+
+use super::dialog::State;
+use super::numbers::DELAY_BOUNDS;
+use super::outcome::Outcome;
+
+const DURATION_BOUNDS: &[f64] =
+    &[1.0, 5.0, 10.0, 30.0, 60.0, 120.0, 180.0, 300.0, 600.0, 1200.0, 1800.0, 3600.0, 7200.0];
+
+const CALL_LABELS: &[&str] = &["direction", "origin", "destination"];
+
+static ATTEMPTS: Family = Family::counter(
+    "call_attempts_total",
+    "",
+    CALL_LABELS,
+    "Call attempts: INVITE dialogs by Call-ID; re-INVITEs, forks and repeats after a challenge are none.",
+);
+static ANSWERS: Family = Family::counter("call_answers_total", "", CALL_LABELS, "Call attempts answered with 2xx.");
+static OUTCOMES: Family = Family::counter(
+    "call_outcomes_total",
+    "",
+    &["outcome", "direction", "origin", "destination"],
+    "Ended call attempts by outcome, each in exactly one.",
+);
+static ACTIVE: Family = Family::gauge(
+    "call_active",
+    "",
+    &["state", "direction", "origin", "destination"],
+    "Calls in progress now, by state.",
+);
+static ACTIVE_PEAK: Family = Family::gauge(
+    "call_active_peak",
+    "",
+    CALL_LABELS,
+    "Highest number of calls in progress since the scrape before (by whomever).",
+);
+static SETUP_DELAY: Family = Family::histogram(
+    "call_setup_delay_seconds",
+    "seconds",
+    CALL_LABELS,
+    "First INVITE to first 18x or 2xx (RFC 6076 section 4.3.1, the successful session request delay).",
+);
+static ANSWER_DELAY: Family =
+    Family::histogram("call_answer_delay_seconds", "seconds", CALL_LABELS, "First INVITE to 2xx.");
+static FAILURE_DELAY: Family = Family::histogram(
+    "call_failure_delay_seconds",
+    "seconds",
+    CALL_LABELS,
+    "First INVITE to the final status of 300 and up that ended the attempt (RFC 6076 section 4.3.2).",
+);
+static DURATION: Family = Family::histogram(
+    "call_duration_seconds",
+    "seconds",
+    CALL_LABELS,
+    "2xx to BYE of calls that ended with one (RFC 6076 section 4.5, session duration).",
+);
+static DISCONNECT_DELAY: Family = Family::histogram(
+    "call_disconnect_delay_seconds",
+    "seconds",
+    CALL_LABELS,
+    "BYE to its first response (RFC 6076 section 4.4).",
+);
+static HOLD: Family = Family::histogram(
+    "call_hold_seconds",
+    "seconds",
+    CALL_LABELS,
+    "Time on hold, one observation a hold: a party offered sendonly, inactive or 0.0.0.0 within the call (RFC 3264 section 8.4).",
+);
+static LOST_DURATION: Family = Family::histogram(
+    "call_lost_duration_seconds",
+    "seconds",
+    CALL_LABELS,
+    "2xx to the last sign of life of calls whose BYE was never seen (RFC 6076 section 4.5.2, failed session completion).",
+);
+static DISCONNECT_TIMEOUTS: Family = Family::counter(
+    "call_disconnect_timeouts_total",
+    "",
+    CALL_LABELS,
+    "BYE without any response within 32 s (RFC 6076 section 4.4.2, failed session disconnect).",
+);
+static HALF_SEEN: Family = Family::counter(
+    "call_half_seen_total",
+    "",
+    CALL_LABELS,
+    "Calls that were under way when they were first seen: in call_active, and in no attempt, answer or outcome.",
+);
+static FINAL_STATUS: Family = Family::counter(
+    "call_final_status_total",
+    "",
+    &["code", "direction", "origin", "destination"],
+    "Ended call attempts by the final status that the caller got; none where there was none.",
+);
+static CALL_MOS: Family = Family::histogram(
+    "call_mos",
+    "",
+    CALL_LABELS,
+    "MOS over the whole life of a finished call's worst stream; calls without a stream of known model are left out.",
+);
+
+/// The families of this file, in the order of the catalogue.
+pub static FAMILIES: &[&Family] = &[
+    &ATTEMPTS,
+    &ANSWERS,
+    &OUTCOMES,
+    &ACTIVE,
+    &ACTIVE_PEAK,
+    &SETUP_DELAY,
+    &ANSWER_DELAY,
+    &FAILURE_DELAY,
+    &DURATION,
+    &DISCONNECT_DELAY,
+    &DISCONNECT_TIMEOUTS,
+    &LOST_DURATION,
+    &HOLD,
+    &HALF_SEEN,
+    &FINAL_STATUS,
+    &CALL_MOS,
+];
+
+/// Labels that a call is counted under.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct CellKey {
+    pub direction: Direction,
+    pub origin: PeerId,
+    pub destination: PeerId,
+}
+
+/// Numbers of all calls with the same labels.
+#[derive(Clone, Debug)]
+pub struct Cell {
+    pub attempts: u64,
+    pub answers: u64,
+    outcomes: [u64; Outcome::ALL.len()],
+    /// Ends by final status, 0 for none: a few of them, so that looking through is the fastest.
+    finals: Vec<(u16, u64)>,
+    pub half_seen: u64,
+    pub disconnect_timeouts: u64,
+    /// Calls in each of the live states.
+    active: [u64; State::LIVE.len()],
+    peak: u64,
+    pub setup: Histogram,
+    pub answer: Histogram,
+    pub failure: Histogram,
+    pub duration: Histogram,
+    pub disconnect: Histogram,
+    pub lost: Histogram,
+    pub hold: Histogram,
+    pub mos: Histogram,
+}
+
+impl Cell {
+    pub fn new() -> Cell {
+        Cell {
+            attempts: 0,
+            answers: 0,
+            outcomes: [0; Outcome::ALL.len()],
+            finals: Vec::new(),
+            half_seen: 0,
+            disconnect_timeouts: 0,
+            active: [0; State::LIVE.len()],
+            peak: 0,
+            setup: Histogram::new(DELAY_BOUNDS),
+            answer: Histogram::new(DELAY_BOUNDS),
+            failure: Histogram::new(DELAY_BOUNDS),
+            duration: Histogram::new(DURATION_BOUNDS),
+            disconnect: Histogram::new(DELAY_BOUNDS),
+            lost: Histogram::new(DURATION_BOUNDS),
+            hold: Histogram::new(DURATION_BOUNDS),
+            mos: Histogram::new(MOS_BOUNDS),
+        }
+    }
+
+    /// The peak starts anew from the calls that are in progress now.
+    pub fn reset_peak(&mut self) {
+        self.peak = self.active.iter().sum();
+    }
+
+    /// An attempt has ended.
+    pub fn count_end(&mut self, outcome: Outcome, status: Option<u16>) {
+        self.outcomes[outcome as usize] += 1;
+        let status = status.unwrap_or(0);
+        match self.finals.iter_mut().find(|(code, _)| *code == status) {
+            Some((_, count)) => *count += 1,
+            None => self.finals.push((status, 1)),
+        }
+    }
+
+    /// Moves a call from one state to another; `None` is before the first.
+    pub fn moved(&mut self, from: Option<State>, to: State) {
+        if let Some(row) = from.and_then(State::index) {
+            self.active[row] = self.active[row].saturating_sub(1);
+        }
+        if let Some(row) = to.index() {
+            self.active[row] += 1;
+        }
+        self.peak = self.peak.max(self.active.iter().sum());
+    }
+
+    pub fn collect(&self, key: CellKey, site: &Site, out: &mut Collection) {
+        let labels = vec![fixed(key.direction.name()), site.name(key.origin), site.name(key.destination)];
+        let with = |first: Cow<'static, str>| {
+            let mut all = vec![first];
+            all.extend(labels.iter().cloned());
+            all
+        };
+        out.add(&ATTEMPTS, labels.clone(), Value::Counter(self.attempts));
+        out.add(&ANSWERS, labels.clone(), Value::Counter(self.answers));
+        for (outcome, count) in Outcome::ALL.into_iter().zip(self.outcomes) {
+            out.add(&OUTCOMES, with(fixed(outcome.name())), Value::Counter(count));
+        }
+        for (code, count) in &self.finals {
+            let code = if *code == 0 { fixed("none") } else { code.to_string().into() };
+            out.add(&FINAL_STATUS, with(code), Value::Counter(*count));
+        }
+        for (state, count) in State::LIVE.into_iter().zip(self.active) {
+            out.add(&ACTIVE, with(fixed(state)), Value::Gauge(count as f64));
+        }
+        out.add(&HALF_SEEN, labels.clone(), Value::Counter(self.half_seen));
+        out.add(&DISCONNECT_TIMEOUTS, labels.clone(), Value::Counter(self.disconnect_timeouts));
+        out.add(&ACTIVE_PEAK, labels.clone(), Value::Gauge(self.peak as f64));
+        for (family, histogram) in [
+            (&SETUP_DELAY, &self.setup),
+            (&ANSWER_DELAY, &self.answer),
+            (&FAILURE_DELAY, &self.failure),
+            (&DURATION, &self.duration),
+            (&DISCONNECT_DELAY, &self.disconnect),
+            (&LOST_DURATION, &self.lost),
+            (&HOLD, &self.hold),
+            (&CALL_MOS, &self.mos),
+        ] {
+            out.add(family, labels.clone(), Value::Histogram(histogram.clone()));
+        }
+    }
+}
