@@ -165,6 +165,7 @@ fn every_kind_of_value_is_read() {
         capture.interfaces = ["any"]
         capture.filter = 'udp port 5060'
         site.local_networks = ["10.0.0.1", "10.0.0.0/8", "2001:db8::1", "2001:db8::/32", "0.0.0.0/0"]
+        numbering = { country_code = "1", international_prefix = "011", trunk_prefix = "" }
         log = { level = "trace", format = "json" }
         peers = [{ name = "a_1-b", networks = ["192.0.2.0/24"] }, { name = "c", networks = ["192.0.2.0/25", "::/0"] }]
         "#,
@@ -181,6 +182,8 @@ fn every_kind_of_value_is_read() {
     assert_eq!(config.capture.filter.as_deref(), Some("udp port 5060"));
     let networks: Vec<String> = config.site.local_networks.iter().map(ToString::to_string).collect();
     assert_eq!(networks, ["10.0.0.1/32", "10.0.0.0/8", "2001:db8::1/128", "2001:db8::/32", "0.0.0.0/0"]);
+    let numbering = (config.numbering.country_code.as_deref(), config.numbering.international_prefix.as_str());
+    assert_eq!((numbering, config.numbering.trunk_prefix.as_str()), ((Some("1"), "011"), ""));
     assert_eq!((config.log.level, config.log.format), (LogLevel::Trace, LogFormat::Json));
     let names: Vec<&str> = config.peers.iter().map(|peer| peer.name.as_str()).collect();
     assert_eq!(names, ["a_1-b", "c"]);

@@ -7,6 +7,7 @@ mod dialog;
 mod hold;
 mod legs;
 mod marks;
+mod number;
 mod numbers;
 pub mod outcome;
 mod reason;
@@ -36,6 +37,7 @@ use voice_reports::VoiceReports;
 
 pub use cell::FAMILIES as CALL_FAMILIES;
 pub use dialog::{Call, State};
+pub use number::{Number, Plan};
 pub use numbers::{FAMILIES, Numbers};
 pub use outcome::{Cause, EndedBy, Outcome};
 pub use voice_reports::{FAMILIES as VOICE_REPORT_FAMILIES, SeenReport};

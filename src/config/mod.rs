@@ -4,6 +4,7 @@
 //! Keys that are not typed keep the values of `Config::default`, which are those of the shipped `config/sidetone.toml`.
 
 mod net;
+mod numbering;
 mod read;
 mod report;
 mod section;
@@ -18,6 +19,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
+pub use numbering::Numbering;
 pub use report::{ConfigError, Problem};
 
 /// Largest configuration file that is read, in bytes: far above any real one, it only stops `/dev/zero` and the like.
@@ -40,6 +42,8 @@ pub struct Config {
     pub site: Site,
     /// The networks on the far side, by name, in the order of the file.
     pub peers: Vec<Peer>,
+    /// How telephone numbers are dialled here.
+    pub numbering: Numbering,
     /// The agent's own log.
     pub log: Log,
 }

@@ -8,6 +8,7 @@ use ipnet::IpNet;
 use toml::Spanned;
 
 use super::net;
+use super::numbering;
 use super::report::ConfigError;
 use super::section::Document;
 use super::value::{self, Value};
@@ -38,6 +39,7 @@ pub(super) fn config(text: &str, name: &str, bad_byte: Option<usize>) -> Result<
         quality: quality(&mut document),
         site: site(&mut document),
         peers: peers(&mut document),
+        numbering: numbering::read(&mut document),
         log: log(&mut document),
     };
     document.finish(name, config)
