@@ -7,7 +7,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use proptest::prelude::*;
-use sidetone::config::{Config, ConfigError, LogFormat, LogLevel, PortRange};
+use sidetone::call::Outcome;
+use sidetone::config::{Config, ConfigError, LogFormat, LogLevel, OutcomeRule, PortRange};
 
 const SHIPPED: &str = include_str!("../config/sidetone.toml");
 const DOCS: &str = include_str!("../docs/configuration.md");
@@ -112,6 +113,12 @@ fn the_documented_examples_are_valid_and_change_something() {
         let text = match key.as_str() {
             "peers.name" => format!("[[peers]]\n{example}\nnetworks = [\"192.0.2.1\"]"),
             "peers.networks" => format!("[[peers]]\nname = \"a\"\n{example}"),
+            "outcomes.status" | "outcomes.cause" => format!("[[outcomes]]\n{example}\noutcome = \"busy\""),
+            "outcomes.outcome" => format!("[[outcomes]]\nstatus = [603]\n{example}"),
+            "outcomes.peer" => {
+                let peer = "[[peers]]\nname = \"carrier-a\"\nnetworks = [\"192.0.2.1\"]";
+                format!("{peer}\n[[outcomes]]\ncause = [1]\noutcome = \"not_found\"\n{example}")
+            }
             _ => format!("[{}]\n{example}", key.split('.').next().unwrap_or("")),
         };
         assert_ne!(valid(&text), Config::default(), "{key}");
@@ -165,6 +172,12 @@ fn every_kind_of_value_is_read() {
         capture.interfaces = ["any"]
         capture.filter = 'udp port 5060'
         site.local_networks = ["10.0.0.1", "10.0.0.0/8", "2001:db8::1", "2001:db8::/32", "0.0.0.0/0"]
+        calls.voicemail_targets = []
+        calls.leg_headers = ["X-Call-Key"]
+        outcomes = [
+            { status = [603, 403], outcome = "blocked" },
+            { cause = [21], peer = "c", status = [486], outcome = "rejected" },
+        ]
         numbering = { country_code = "1", international_prefix = "011", trunk_prefix = "" }
         log = { level = "trace", format = "json" }
         peers = [{ name = "a_1-b", networks = ["192.0.2.0/24"] }, { name = "c", networks = ["192.0.2.0/25", "::/0"] }]
@@ -182,6 +195,15 @@ fn every_kind_of_value_is_read() {
     assert_eq!(config.capture.filter.as_deref(), Some("udp port 5060"));
     let networks: Vec<String> = config.site.local_networks.iter().map(ToString::to_string).collect();
     assert_eq!(networks, ["10.0.0.1/32", "10.0.0.0/8", "2001:db8::1/128", "2001:db8::/32", "0.0.0.0/0"]);
+    assert!(config.calls.voicemail_targets.is_empty() && config.calls.leg_headers == ["X-Call-Key"]);
+    let rule = |statuses: &[u16], causes: &[u8], peer: Option<&str>, outcome| OutcomeRule {
+        statuses: statuses.to_vec(),
+        causes: causes.to_vec(),
+        peer: peer.map(str::to_owned),
+        outcome,
+    };
+    let rules = [rule(&[603, 403], &[], None, Outcome::Blocked), rule(&[486], &[21], Some("c"), Outcome::Rejected)];
+    assert_eq!(config.outcomes, rules);
     let numbering = (config.numbering.country_code.as_deref(), config.numbering.international_prefix.as_str());
     assert_eq!((numbering, config.numbering.trunk_prefix.as_str()), ((Some("1"), "011"), ""));
     assert_eq!((config.log.level, config.log.format), (LogLevel::Trace, LogFormat::Json));
@@ -209,7 +231,8 @@ fn the_ends_of_each_range_are_valid_and_one_further_is_not() {
         ("calls.ring_timeout", ["'32s'", "'1h'"], ["'31s'", "'61m'"]),
         ("calls.max_duration", ["'1s'", "'30days'"], ["'999ms'", "'31days'"]),
         ("calls.late_media", ["'100ms'", "'10s'"], ["'99ms'", "'61s'"]),
-        ("calls.media_timeout", ["'3s'", "'1h'"], ["'2s'", "'61m'"]),
+        ("calls.media_timeout", ["'3s'", "'5m'"], ["'2s'", "'5m 1s'"]),
+        ("calls.media_silence", ["'10s'", "'24h'"], ["'9s'", "'25h'"]),
         ("quality.playout_delay", ["'0s'", "'500ms'"], ["'-1s'", "'501ms'"]),
         ("quality.playout_min", ["'0s'", "'200ms'"], ["'201ms'", "'501ms'"]),
         ("quality.playout_max", ["'20ms'", "'500ms'"], ["'19ms'", "'501ms'"]),
@@ -270,6 +293,14 @@ fn too_many_peers_are_refused() {
     assert_eq!(valid(&peers(1000)).peers.len(), 1000);
     let said = report(&peers(1010), "t");
     assert!(said.contains("`peers` has more than 1000 sections") && said.ends_with("t: 1 error"), "{said}");
+}
+
+#[test]
+fn too_many_rules_are_refused() {
+    let rules = |count: usize| "[[outcomes]]\nstatus = [603]\noutcome = \"busy\"\n".repeat(count);
+    assert_eq!(valid(&rules(100)).outcomes.len(), 100);
+    let said = report(&rules(110), "t");
+    assert!(said.contains("`outcomes` has more than 100 sections") && said.ends_with("t: 1 error"), "{said}");
 }
 
 /// Whatever the text: no panic, and a report that points into it.

@@ -5,6 +5,7 @@
 
 mod net;
 mod numbering;
+mod outcomes;
 mod read;
 mod report;
 mod section;
@@ -20,6 +21,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 
 pub use numbering::Numbering;
+pub use outcomes::OutcomeRule;
 pub use report::{ConfigError, Problem};
 
 /// Largest configuration file that is read, in bytes: far above any real one, it only stops `/dev/zero` and the like.
@@ -44,6 +46,8 @@ pub struct Config {
     pub peers: Vec<Peer>,
     /// How telephone numbers are dialled here.
     pub numbering: Numbering,
+    /// How refused attempts end, before the built-in table is asked; in the order of the file.
+    pub outcomes: Vec<OutcomeRule>,
     /// The agent's own log.
     pub log: Log,
 }
@@ -121,6 +125,14 @@ pub struct Calls {
     pub late_media: Duration,
     /// Media of an answered call that is missing for so long is a problem.
     pub media_timeout: Duration,
+    /// An answered call that had media and then none for so long is given up as dropped.
+    pub media_silence: Duration,
+    /// Patterns (`*` stands for any characters) for the user part or the host of a Request-URI that is a voicemail's.
+    pub voicemail_targets: Vec<String>,
+    /// Reasons of a Diversion (RFC 5806) that leads to a voicemail.
+    pub voicemail_diversions: Vec<String>,
+    /// Header fields whose value is the same on all legs of one call.
+    pub leg_headers: Vec<String>,
 }
 
 /// What the E-model assumes where the wire does not tell.
@@ -236,6 +248,10 @@ impl PortRange {
     }
 }
 
+fn words<const N: usize>(words: [&str; N]) -> Vec<String> {
+    words.map(str::to_owned).to_vec()
+}
+
 impl Default for Web {
     fn default() -> Self {
         Web {
@@ -286,6 +302,10 @@ impl Default for Calls {
             max_duration: Duration::from_secs(12 * 3600),
             late_media: Duration::from_secs(3),
             media_timeout: Duration::from_secs(10),
+            media_silence: Duration::from_secs(5 * 60),
+            voicemail_targets: words(["voicemail", "vm-*"]),
+            voicemail_diversions: words(["no-answer", "user-busy", "unavailable", "do-not-disturb", "away"]),
+            leg_headers: words(["Session-ID", "X-CID", "P-Charging-Vector"]),
         }
     }
 }

@@ -7,9 +7,9 @@ use serde::Deserialize;
 use toml::Spanned;
 use toml::de::{DeValue, ValueDeserializer};
 
-use super::PortRange;
 use super::report::Fault;
-use super::value::{Checked, Value, distinct, each, fault, found, list, mismatch, plain, quoted, string};
+use super::value::{Checked, Value, distinct, each, fault, found, list, mismatch, nearest, plain, quoted, string};
+use super::{Peer, PortRange};
 
 /// Most addresses to listen on; a host that has more listens on all.
 const MAX_LISTENERS: usize = 64;
@@ -31,7 +31,7 @@ pub(super) fn interfaces(value: Value<'_>) -> Checked<Vec<String>> {
 }
 
 /// One fault: an item of a list is something else.
-fn foreign<T>(value: &Value<'_>, what: &str, hint: impl Into<String>) -> Checked<T> {
+pub(super) fn foreign<T>(value: &Value<'_>, what: &str, hint: impl Into<String>) -> Checked<T> {
     fault(value.span(), format!("holds {}, which is no {what}", found(value.get_ref())), hint)
 }
 
@@ -193,4 +193,18 @@ pub(super) fn peer_name(value: Value<'_>) -> Checked<String> {
         _ => "choose one such as \"carrier-a\"".to_owned(),
     };
     mismatch(&value, &format!("1 to {MAX_NAME} of a-z, 0-9, _ and -"), hint)
+}
+
+/// The name of a configured peer; while the name of one is wrong, it may be that one's.
+pub(super) fn known_peer(value: &Value<'_>, peers: &[Peer]) -> Checked<String> {
+    let name = string(value.clone())?;
+    if peers.iter().any(|peer| peer.name == name || peer.name.is_empty()) {
+        return Ok(name);
+    }
+    let names: Vec<&str> = peers.iter().map(|peer| peer.name.as_str()).collect();
+    let hint = match nearest(&name, &names) {
+        Some(near) => format!("did you mean \"{near}\"?"),
+        None => "add a section [[peers]] with that name".to_owned(),
+    };
+    fault(value.span(), format!("is {}, which no section [[peers]] has", quoted(&name)), hint)
 }

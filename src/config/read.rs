@@ -9,6 +9,7 @@ use toml::Spanned;
 
 use super::net;
 use super::numbering;
+use super::outcomes;
 use super::report::ConfigError;
 use super::section::Document;
 use super::value::{self, Value};
@@ -40,9 +41,12 @@ pub(super) fn config(text: &str, name: &str, bad_byte: Option<usize>) -> Result<
         site: site(&mut document),
         peers: peers(&mut document),
         numbering: numbering::read(&mut document),
+        outcomes: Vec::new(),
         log: log(&mut document),
     };
-    document.finish(name, config)
+    // What names a peer is read when the peers are known.
+    let outcomes = outcomes::read(&mut document, &config.peers);
+    document.finish(name, Config { outcomes, ..config })
 }
 
 fn entries(value: Value<'_>) -> value::Checked<usize> {
@@ -124,6 +128,11 @@ fn calls(document: &mut Document<'_>) -> Calls {
                 .take("late_media", default.late_media, |typed| value::duration(typed, TENTH..=seconds(60))),
             media_timeout: section
                 .take("media_timeout", default.media_timeout, |typed| value::duration(typed, seconds(1)..=HOUR)),
+            media_silence: section
+                .take("media_silence", default.media_silence, |typed| value::duration(typed, seconds(10)..=24 * HOUR)),
+            voicemail_targets: section.take("voicemail_targets", default.voicemail_targets, outcomes::targets),
+            voicemail_diversions: section.take("voicemail_diversions", default.voicemail_diversions, outcomes::reasons),
+            leg_headers: section.take("leg_headers", default.leg_headers, outcomes::header_names),
         };
         section.require(
             calls.ring_timeout >= calls.setup_timeout,
@@ -136,6 +145,12 @@ fn calls(document: &mut Document<'_>) -> Calls {
             ["media_timeout", "late_media"],
             "is shorter than `calls.late_media`: media would be missing before it is late",
             &at_least("media_timeout", default.media_timeout, "late_media", default.late_media),
+        );
+        section.require(
+            calls.media_silence >= calls.media_timeout,
+            ["media_silence", "media_timeout"],
+            "is shorter than `calls.media_timeout`: a call would be given up before its media is missing",
+            &at_least("media_silence", default.media_silence, "media_timeout", default.media_timeout),
         );
         calls
     })

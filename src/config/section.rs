@@ -196,6 +196,15 @@ impl<'i> Section<'_, 'i> {
         self.take(key, T::default(), check)
     }
 
+    /// Records that none of `keys` was typed, where a section needs at least one.
+    pub fn require_one_of(&mut self, keys: [&'static str; 2], example: &str) {
+        if keys.iter().all(|key| !self.typed.contains_key(key)) && self.document.is_whole() {
+            let [first, second] = keys;
+            let message = format!("`{0}.{first}` and `{0}.{second}` are both missing", self.name);
+            self.document.complain(self.span.clone(), message, format!("add one of them, as in {first} = {example}"));
+        }
+    }
+
     /// Where the value of `key` stands, or the section's header.
     pub fn place(&self, key: &str) -> Range<usize> {
         self.typed.get(key).map_or(self.span.clone(), |(span, _)| span.clone())
