@@ -14,6 +14,11 @@ pub struct PeerId(u16);
 impl PeerId {
     /// No configured network holds the address.
     pub const OTHER: PeerId = PeerId(u16::MAX);
+
+    /// The peer at this place of the configuration.
+    pub const fn nth(place: usize) -> PeerId {
+        PeerId(place as u16)
+    }
 }
 
 /// Where something goes, seen from this host.

@@ -136,7 +136,11 @@ fn calls(differences: &mut Differences, file: &str, got: &[Value], want: &[Value
         }
         let half_seen = json!(!attempts.contains_key(id));
         if matches!(rule, Calls::Compared) && call["half_seen"] != half_seen {
-            differences.add(&format!("call {id}"), &call["half_seen"], "an attempt whose INVITE was seen, or half seen");
+            differences.add(
+                &format!("call {id}"),
+                &call["half_seen"],
+                "an attempt whose INVITE was seen, or half seen",
+            );
         }
     }
     for (id, expected) in attempts.into_iter().filter(|_| matches!(rule, Calls::Compared)) {

@@ -12,7 +12,7 @@ use crate::call::{self, Call, Effect, SeenReport, Signalling};
 use crate::config::{self, Config, PortRange};
 use crate::media::{self, EndpointReports, Media, Problems, StreamReport};
 use crate::numbers::Collection;
-use crate::site::Site;
+use crate::site::{PeerId, Site};
 use crate::time::Timestamp;
 use crate::wire::fragments::{Assembly, Fragment, Fragments};
 use crate::wire::multiplex;
@@ -47,9 +47,12 @@ impl Settings {
                 setup_timeout_nanos: nanos(config.calls.setup_timeout),
                 ring_timeout_nanos: nanos(config.calls.ring_timeout),
                 max_duration_nanos: nanos(config.calls.max_duration),
-                outcomes: Vec::new(),
-                voicemail: call::Voicemail::default(),
-                leg_headers: Vec::new(),
+                outcomes: outcomes(config),
+                voicemail: call::Voicemail {
+                    targets: config.calls.voicemail_targets.iter().map(|word| word.as_str().into()).collect(),
+                    diversions: config.calls.voicemail_diversions.iter().map(|word| word.as_str().into()).collect(),
+                },
+                leg_headers: config.calls.leg_headers.iter().map(|name| name.as_bytes().into()).collect(),
                 keep_reports,
             },
             media: media::Settings {
@@ -61,13 +64,25 @@ impl Settings {
                 playout: playout(&config.quality),
                 late_media_nanos: nanos(config.calls.late_media),
                 media_timeout_nanos: nanos(config.calls.media_timeout),
-                media_silence_nanos: 300_000_000_000,
+                media_silence_nanos: nanos(config.calls.media_silence),
                 packet_loss_concealment: config.quality.packet_loss_concealment,
                 keep_reports,
             },
             sip_ports: config.capture.sip_ports.clone(),
         }
     }
+}
+
+/// The configured rules, with peers by their number.
+fn outcomes(config: &Config) -> Vec<call::outcome::Rule> {
+    let number = |name: &String| config.peers.iter().position(|peer| peer.name == *name).map(PeerId::nth);
+    let rule = |rule: &config::OutcomeRule| call::outcome::Rule {
+        status: rule.statuses.clone(),
+        cause: rule.causes.clone(),
+        peer: rule.peer.as_ref().and_then(number),
+        outcome: rule.outcome,
+    };
+    config.outcomes.iter().map(rule).collect()
 }
 
 fn playout(quality: &config::Quality) -> media::PlayoutSettings {

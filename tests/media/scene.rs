@@ -115,7 +115,11 @@ impl Scene {
     /// A host, or site, whose own networks are these.
     pub fn at_home(networks: &[&str]) -> Scene {
         let local = networks.iter().map(|network| network.parse().expect("a network")).collect();
-        Scene { site: Site::new(local, &[]), ..Scene::new() }
+        Scene::at(Site::new(local, &[]))
+    }
+
+    pub fn at(site: Site) -> Scene {
+        Scene { site, ..Scene::new() }
     }
 
     /// A datagram, `nanos` after the start.

@@ -1,0 +1,26 @@
+//! Calls, held to the RFCs and to what the project promises: ladders of messages in, reports and metrics with hand-counted truth out.
+
+mod support;
+
+#[allow(dead_code)]
+#[path = "hostile/harness.rs"]
+mod harness;
+#[allow(dead_code)]
+#[path = "hostile/packets.rs"]
+mod packets;
+#[allow(dead_code)]
+#[path = "media/scene.rs"]
+mod scene;
+
+#[path = "calls/dialogs.rs"]
+mod dialogs;
+#[path = "calls/holds.rs"]
+mod holds;
+#[path = "calls/ladder.rs"]
+mod ladder;
+#[path = "calls/legs.rs"]
+mod legs;
+#[path = "calls/lost.rs"]
+mod lost;
+#[path = "calls/outcomes.rs"]
+mod outcomes;
