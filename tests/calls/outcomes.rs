@@ -1,7 +1,7 @@
 //! Each ending, and the one outcome that it has.
 
 use sidetone::call::Outcome;
-use sidetone::call::outcome::{Rule, TABLE, When};
+use sidetone::call::outcome::{Row, Rule, TABLE, When};
 
 use crate::ladder::{play, play_and_wait};
 
@@ -231,4 +231,30 @@ fn the_table_covers_every_status_and_has_no_dead_row() {
             assert!((first..=last).any(|code| !covered(code)), "row {at} is never reached");
         }
     }
+}
+
+/// A row as docs/outcomes.md has it.
+fn documented(row: &Row) -> String {
+    let span = |first: u16, last: u16| if first == last { first.to_string() } else { format!("{first} to {last}") };
+    let when = match row.when {
+        When::Status(first, last) => span(first, last),
+        When::Rang(code) => format!("{code} after a 18x"),
+        When::Cause(first, last) => format!("vague status, Q.850 cause {}", span(first.into(), last.into())),
+        When::ByeCause(first, last) => format!("answered, and BYE with Q.850 cause {}", span(first.into(), last.into())),
+        When::ByeStatus(code) => format!("answered, and BYE with `Reason: SIP;cause={code}`"),
+        When::Event(event) => event.text().to_owned(),
+    };
+    format!("| {when} | `{}` | {} |\n", row.outcome.name(), row.source)
+}
+
+#[test]
+fn the_documented_table_is_the_table() {
+    let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/outcomes.md");
+    let shipped = std::fs::read_to_string(&file).expect("docs/outcomes.md");
+    let (before, _) = shipped.split_once("| --- | --- | --- |\n").expect("a table");
+    let whole = format!("{before}| --- | --- | --- |\n{}", TABLE.iter().map(documented).collect::<String>());
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        return std::fs::write(&file, whole).expect("docs/outcomes.md is written");
+    }
+    assert_eq!(shipped, whole, "docs/outcomes.md is not src/call/outcome.rs; UPDATE_DOCS=1 writes it anew");
 }
