@@ -14,11 +14,6 @@ pub struct PeerId(u16);
 impl PeerId {
     /// No configured network holds the address.
     pub const OTHER: PeerId = PeerId(u16::MAX);
-
-    /// The peer at this place of the configuration.
-    pub const fn nth(place: usize) -> PeerId {
-        PeerId(place as u16)
-    }
 }
 
 /// Where something goes, seen from this host.
@@ -112,6 +107,11 @@ impl Site {
             },
         };
         (direction, far)
+    }
+
+    /// The configured peer of this name.
+    pub fn named(&self, name: &str) -> Option<PeerId> {
+        self.names.iter().position(|known| known == name).and_then(|at| u16::try_from(at).ok()).map(PeerId)
     }
 
     /// The value of a `peer`, `origin` or `destination` label.

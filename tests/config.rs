@@ -6,9 +6,11 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
+use jiff::tz::TimeZone;
 use proptest::prelude::*;
-use sidetone::call::Outcome;
+use sidetone::call::{Class, Currency, Outcome, Rate};
 use sidetone::config::{Config, ConfigError, LogFormat, LogLevel, OutcomeRule, PortRange};
+use sidetone::site::Direction;
 
 const SHIPPED: &str = include_str!("../config/sidetone.toml");
 const DOCS: &str = include_str!("../docs/configuration.md");
@@ -89,6 +91,7 @@ fn all_on() -> String {
 fn the_settings_that_the_shipped_file_has_off_are_valid() {
     let config = valid(&all_on());
     assert!(config.peers.len() == 1 && config.capture.filter.is_some());
+    assert!(config.outcomes.len() == 1 && config.rates.len() == 1);
 }
 
 #[test]
@@ -106,6 +109,8 @@ fn the_documentation_and_the_shipped_file_name_the_same_keys_and_defaults() {
     }
 }
 
+const PEER: &str = "[[peers]]\nname = \"carrier-a\"\nnetworks = [\"192.0.2.1\"]\n";
+
 #[test]
 fn the_documented_examples_are_valid_and_change_something() {
     for (key, cells) in documented() {
@@ -115,9 +120,14 @@ fn the_documented_examples_are_valid_and_change_something() {
             "peers.networks" => format!("[[peers]]\nname = \"a\"\n{example}"),
             "outcomes.status" | "outcomes.cause" => format!("[[outcomes]]\n{example}\noutcome = \"busy\""),
             "outcomes.outcome" => format!("[[outcomes]]\nstatus = [603]\n{example}"),
-            "outcomes.peer" => {
-                let peer = "[[peers]]\nname = \"carrier-a\"\nnetworks = [\"192.0.2.1\"]";
-                format!("{peer}\n[[outcomes]]\ncause = [1]\noutcome = \"not_found\"\n{example}")
+            "outcomes.peer" => format!("{PEER}[[outcomes]]\ncause = [1]\noutcome = \"not_found\"\n{example}"),
+            rate if rate.starts_with("rates.") => {
+                let required = ["class = \"mobile\"\n", "currency = \"EUR\"\n", "per_minute = 1\n"];
+                let others: String = required.into_iter().filter(|key| !key.starts_with(&rate[6..])).collect();
+                let text = |setting: &str| format!("{PEER}[[rates]]\n{others}{setting}");
+                let without = if required.iter().any(|key| key.starts_with(&rate[6..])) { "" } else { &text("") };
+                assert_ne!(valid(&text(example)), valid(without), "{key}");
+                text(example)
             }
             _ => format!("[{}]\n{example}", key.split('.').next().unwrap_or("")),
         };
@@ -174,6 +184,12 @@ fn every_kind_of_value_is_read() {
         site.local_networks = ["10.0.0.1", "10.0.0.0/8", "2001:db8::1", "2001:db8::/32", "0.0.0.0/0"]
         calls.voicemail_targets = []
         calls.leg_headers = ["X-Call-Key"]
+        site.time_zone = "utc"
+        rates = [
+            { class = "mobile", currency = "EUR", per_minute = 0.0125, prefix = ["+447", "4420"] },
+            { class = "mobile", currency = "EUR", per_minute = 0.0125, prefix = ["+447"], peer = "c" },
+            { class = "toll_free", currency = "EUR", per_minute = 0, setup_fee = 2.0, unanswered_fee = 1e-6, direction = "outbound", peer = "c", minimum = "30s", increment = "6s" },
+        ]
         outcomes = [
             { status = [603, 403], outcome = "blocked" },
             { cause = [21], peer = "c", status = [486], outcome = "rejected" },
@@ -195,6 +211,23 @@ fn every_kind_of_value_is_read() {
     assert_eq!(config.capture.filter.as_deref(), Some("udp port 5060"));
     let networks: Vec<String> = config.site.local_networks.iter().map(ToString::to_string).collect();
     assert_eq!(networks, ["10.0.0.1/32", "10.0.0.0/8", "2001:db8::1/128", "2001:db8::/32", "0.0.0.0/0"]);
+    assert_eq!(config.site.time_zone, TimeZone::UTC);
+    let rate = |prefixes: &[&str], direction, peer: Option<&str>| Rate {
+        class: Class::Mobile,
+        currency: Currency::new("EUR").expect("a currency"),
+        direction,
+        prefixes: prefixes.iter().map(|prefix| prefix.as_bytes().into()).collect(),
+        peer: peer.map(str::to_owned),
+        per_minute: 12_500,
+        setup_fee: 0,
+        unanswered_fee: 0,
+        minimum: 1,
+        increment: 1,
+    };
+    let mut other = rate(&[], Some(Direction::Outbound), Some("c"));
+    (other.class, other.per_minute, other.setup_fee, other.unanswered_fee) = (Class::TollFree, 0, 2_000_000, 1);
+    (other.minimum, other.increment) = (30, 6);
+    assert_eq!(config.rates, [rate(&["447", "4420"], None, None), rate(&["447"], None, Some("c")), other]);
     assert!(config.calls.voicemail_targets.is_empty() && config.calls.leg_headers == ["X-Call-Key"]);
     let rule = |statuses: &[u16], causes: &[u8], peer: Option<&str>, outcome| OutcomeRule {
         statuses: statuses.to_vec(),
@@ -232,6 +265,8 @@ fn the_ends_of_each_range_are_valid_and_one_further_is_not() {
         ("calls.max_duration", ["'1s'", "'30days'"], ["'999ms'", "'31days'"]),
         ("calls.late_media", ["'100ms'", "'10s'"], ["'99ms'", "'61s'"]),
         ("calls.media_timeout", ["'3s'", "'5m'"], ["'2s'", "'5m 1s'"]),
+        ("calls.callback_window", ["'1m'", "'30days'"], ["'59s'", "'31days'"]),
+        ("calls.max_missed_calls", ["1", "10000000"], ["0", "10000001"]),
         ("calls.media_silence", ["'10s'", "'24h'"], ["'9s'", "'25h'"]),
         ("quality.playout_delay", ["'0s'", "'500ms'"], ["'-1s'", "'501ms'"]),
         ("quality.playout_min", ["'0s'", "'200ms'"], ["'201ms'", "'501ms'"]),
@@ -300,6 +335,11 @@ fn too_many_rules_are_refused() {
     let rules = |count: usize| "[[outcomes]]\nstatus = [603]\noutcome = \"busy\"\n".repeat(count);
     assert_eq!(valid(&rules(100)).outcomes.len(), 100);
     let said = report(&rules(110), "t");
+    let rate = |n: usize| format!("[[rates]]\nclass='mobile'\ncurrency='EUR'\nper_minute=1\nprefix=['{}']\n", 1000 + n);
+    let rates = |count| (0..count).map(rate).collect::<String>();
+    assert_eq!(valid(&rates(1000)).rates.len(), 1000);
+    let many = report(&rates(1010), "t");
+    assert!(many.contains("`rates` has more than 1000 sections") && many.ends_with("t: 1 error"), "{many}");
     assert!(said.contains("`outcomes` has more than 100 sections") && said.ends_with("t: 1 error"), "{said}");
 }
 

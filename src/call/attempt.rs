@@ -144,9 +144,12 @@ impl Signalling {
         let cell = self.numbers.cell(call.key);
         match call.is_half_seen {
             true => cell.half_seen += 1,
-            false => cell.attempts += 1,
+            false => {
+                cell.attempts += 1;
+                self.business.begun(call.started, &mut self.numbers.business);
+            }
         }
-        cell.moved(None, call.state);
+        self.numbers.cell(call.key).moved(None, call.state);
     }
 
     /// Moves a call to another state, in the numbers too.
@@ -203,6 +206,7 @@ impl Signalling {
             self.numbers.count_transfer("replaces", key.direction);
         }
         if is_attempt {
+            self.business.answered(at.now, call, &mut self.numbers.business);
             let cell = self.numbers.cell(key);
             cell.answers += 1;
             cell.answer.observe(delay);

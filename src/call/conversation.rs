@@ -163,6 +163,7 @@ impl Signalling {
             self.numbers.count_release(by, cause, key.direction);
         }
         if call.is_attempt() {
+            self.business.ended(now, call, &mut self.numbers.business);
             self.numbers.cell(key).count_end(outcome, call.final_status);
         }
         self.effects.push(Effect::Ended { call: call.serial });

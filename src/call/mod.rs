@@ -1,10 +1,14 @@
 //! SIP signalling: transactions, calls from attempt to end, registrations. No clock, no I/O.
 
 mod attempt;
+mod business;
+mod callbacks;
 mod cell;
 mod conversation;
+mod cost;
 mod dialog;
 mod hold;
+mod hours;
 mod legs;
 mod marks;
 mod number;
@@ -28,6 +32,7 @@ use crate::time::Timestamp;
 use crate::wire::sip::{self, Malformed, Message, Method, Party, Start};
 use crate::wire::{Endpoint, Transport, sdp};
 
+use business::Business;
 use legs::Legs;
 use marks::Marks;
 use registrations::Registrations;
@@ -35,7 +40,9 @@ use table::Table;
 use transactions::{Seen, Transactions};
 use voice_reports::VoiceReports;
 
+pub use business::{FAMILIES as BUSINESS_FAMILIES, Settings as BusinessSettings};
 pub use cell::FAMILIES as CALL_FAMILIES;
+pub use cost::{Class, Currency, FAMILIES as COST_FAMILIES, Rate};
 pub use dialog::{Call, State};
 pub use number::{Number, Plan};
 pub use numbers::{FAMILIES, Numbers};
@@ -56,6 +63,7 @@ pub struct Settings {
     pub voicemail: Voicemail,
     /// Header fields that say which dialogs are legs of one call.
     pub leg_headers: Vec<Box<[u8]>>,
+    pub business: BusinessSettings,
     /// Keep every call that left the table for a report (`analyze`).
     pub keep_reports: bool,
 }
@@ -104,6 +112,7 @@ pub struct Signalling {
     legs: Legs,
     registrations: Registrations,
     voice_reports: VoiceReports,
+    business: Business,
     pub numbers: Numbers,
     effects: Vec<Effect>,
     serial: u64,
@@ -139,10 +148,11 @@ impl Signalling {
             relays: relay::Relays::new(settings.max_transactions),
             registrations: Registrations::new(settings.max_registrations),
             voice_reports: VoiceReports::new(settings.max_calls, settings.keep_reports),
+            numbers: Numbers::new(&settings),
+            business: Business::new(&settings.business, &site),
             settings,
             site,
             hasher,
-            numbers: Numbers::default(),
             effects: Vec::new(),
             serial: 0,
             reports: Vec::new(),

@@ -129,9 +129,14 @@ pub struct Numbers {
     transfers: HashMap<(&'static str, Direction), u64>,
     registrations: HashMap<PeerId, RegistrationCell>,
     pub voice_reports: super::voice_reports::Numbers,
+    pub business: super::business::Numbers,
 }
 
 impl Numbers {
+    pub fn new(settings: &super::Settings) -> Numbers {
+        Numbers { business: super::business::Numbers::new(&settings.business), ..Numbers::default() }
+    }
+
     pub fn count_request(&mut self, method: Method, direction: Direction, peer: PeerId, transport: Transport) {
         *self.requests.entry((method, direction, peer, transport)).or_default() += 1;
     }
@@ -227,6 +232,7 @@ impl Numbers {
         self.collect_messages(site, out);
         self.collect_registrations(site, out);
         self.voice_reports.collect(site, out);
+        self.business.collect(out);
         for (key, cell) in &self.calls {
             cell.collect(*key, site, out);
         }

@@ -39,6 +39,7 @@ impl Signalling {
             }
         }
         self.registrations.tick(now, &mut self.numbers);
+        self.business.tick(now);
     }
 
     fn due(&self, call: &Call, now: Timestamp) -> Due {
@@ -108,7 +109,7 @@ impl Signalling {
     }
 
     /// Entries in each table, for `sidetone_tracked_entries`.
-    pub fn tracked(&self) -> [(&'static str, usize); 7] {
+    pub fn tracked(&self) -> impl IntoIterator<Item = (&'static str, usize)> {
         let (attempts, bindings) = self.registrations.lengths();
         [
             ("calls", self.calls.len()),
@@ -118,11 +119,12 @@ impl Signalling {
             ("registration_attempts", attempts),
             ("registrations", bindings),
             ("voice_reports", self.voice_reports.len()),
+            ("missed_calls", self.business.missed_calls().0),
         ]
     }
 
     /// Entries that gave way at the cap of each table.
-    pub fn evicted(&self) -> [(&'static str, u64); 7] {
+    pub fn evicted(&self) -> impl IntoIterator<Item = (&'static str, u64)> {
         [
             ("calls", self.calls.evicted),
             ("transactions", self.transactions.evicted()),
@@ -131,6 +133,7 @@ impl Signalling {
             ("registration_attempts", self.registrations.evicted_attempts),
             ("registrations", self.registrations.evicted_bindings),
             ("voice_reports", self.voice_reports.evicted()),
+            ("missed_calls", self.business.missed_calls().1),
         ]
     }
 }

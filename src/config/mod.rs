@@ -6,11 +6,13 @@
 mod net;
 mod numbering;
 mod outcomes;
+mod rates;
 mod read;
 mod report;
 mod section;
 mod syntax;
 mod value;
+mod zone;
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -19,6 +21,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use ipnet::IpNet;
+use jiff::tz::TimeZone;
+
+use crate::call::Rate;
 
 pub use numbering::Numbering;
 pub use outcomes::OutcomeRule;
@@ -48,6 +53,8 @@ pub struct Config {
     pub numbering: Numbering,
     /// How refused attempts end, before the built-in table is asked; in the order of the file.
     pub outcomes: Vec<OutcomeRule>,
+    /// What calls cost; none of them stands in another's place.
+    pub rates: Vec<Rate>,
     /// The agent's own log.
     pub log: Log,
 }
@@ -131,6 +138,10 @@ pub struct Calls {
     pub voicemail_targets: Vec<String>,
     /// Reasons of a Diversion (RFC 5806) that leads to a voicemail.
     pub voicemail_diversions: Vec<String>,
+    /// A missed call that is returned within this time is counted as such.
+    pub callback_window: Duration,
+    /// Missed calls that are waited for at the same time.
+    pub max_missed_calls: usize,
     /// Header fields whose value is the same on all legs of one call.
     pub leg_headers: Vec<String>,
 }
@@ -161,11 +172,13 @@ pub enum PlayoutBuffer {
     Adaptive,
 }
 
-/// Which addresses are this site's.
-#[derive(Clone, Debug, Default, PartialEq)]
+/// Which addresses are this site's, and what its clocks show.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Site {
     /// Empty: the addresses of this host's own interfaces.
     pub local_networks: Vec<IpNet>,
+    /// The zone of hours and weekdays.
+    pub time_zone: TimeZone,
 }
 
 /// A named network on the far side.
@@ -278,6 +291,13 @@ impl Default for Capture {
     }
 }
 
+impl Default for Site {
+    fn default() -> Self {
+        // Where the system names no zone, jiff's unknown zone is UTC.
+        Site { local_networks: Vec::new(), time_zone: TimeZone::system() }
+    }
+}
+
 impl Default for Media {
     fn default() -> Self {
         Media {
@@ -305,6 +325,8 @@ impl Default for Calls {
             media_silence: Duration::from_secs(5 * 60),
             voicemail_targets: words(["voicemail", "vm-*"]),
             voicemail_diversions: words(["no-answer", "user-busy", "unavailable", "do-not-disturb", "away"]),
+            callback_window: Duration::from_secs(24 * 3600),
+            max_missed_calls: 50_000,
             leg_headers: words(["Session-ID", "X-CID", "P-Charging-Vector"]),
         }
     }

@@ -10,9 +10,11 @@ use toml::Spanned;
 use super::net;
 use super::numbering;
 use super::outcomes;
+use super::rates;
 use super::report::ConfigError;
 use super::section::Document;
 use super::value::{self, Value};
+use super::zone;
 use super::{Calls, Capture, Config, Log, LogFormat, LogLevel, Media, Peer, PlayoutBuffer, Quality, Site, Web};
 
 /// Most entries that a table may be given: 10 million streams of 1 KiB are 10 GiB.
@@ -42,11 +44,13 @@ pub(super) fn config(text: &str, name: &str, bad_byte: Option<usize>) -> Result<
         peers: peers(&mut document),
         numbering: numbering::read(&mut document),
         outcomes: Vec::new(),
+        rates: Vec::new(),
         log: log(&mut document),
     };
     // What names a peer is read when the peers are known.
     let outcomes = outcomes::read(&mut document, &config.peers);
-    document.finish(name, Config { outcomes, ..config })
+    let rates = rates::read(&mut document, &config.peers);
+    document.finish(name, Config { outcomes, rates, ..config })
 }
 
 fn entries(value: Value<'_>) -> value::Checked<usize> {
@@ -132,6 +136,10 @@ fn calls(document: &mut Document<'_>) -> Calls {
                 .take("media_silence", default.media_silence, |typed| value::duration(typed, seconds(10)..=24 * HOUR)),
             voicemail_targets: section.take("voicemail_targets", default.voicemail_targets, outcomes::targets),
             voicemail_diversions: section.take("voicemail_diversions", default.voicemail_diversions, outcomes::reasons),
+            callback_window: section.take("callback_window", default.callback_window, |typed| {
+                value::duration(typed, seconds(60)..=30 * 24 * HOUR)
+            }),
+            max_missed_calls: section.take("max_missed_calls", default.max_missed_calls, entries),
             leg_headers: section.take("leg_headers", default.leg_headers, outcomes::header_names),
         };
         section.require(
@@ -188,7 +196,11 @@ fn quality(document: &mut Document<'_>) -> Quality {
 
 fn site(document: &mut Document<'_>) -> Site {
     let plain = |typed: Value<'_>| Ok(net::networks(typed)?.into_iter().map(Spanned::into_inner).collect());
-    document.section("site", |section| Site { local_networks: section.take("local_networks", Vec::new(), plain) })
+    let default = Site::default();
+    document.section("site", |section| Site {
+        local_networks: section.take("local_networks", default.local_networks, plain),
+        time_zone: section.take("time_zone", default.time_zone, zone::time_zone),
+    })
 }
 
 fn peers(document: &mut Document<'_>) -> Vec<Peer> {

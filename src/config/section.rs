@@ -205,6 +205,11 @@ impl<'i> Section<'_, 'i> {
         }
     }
 
+    /// Whether nothing is wrong with what was typed for `key`, if anything was.
+    pub fn is_valid(&self, key: &str) -> bool {
+        self.typed.get(key).is_none_or(|(_, valid)| *valid)
+    }
+
     /// Where the value of `key` stands, or the section's header.
     pub fn place(&self, key: &str) -> Range<usize> {
         self.typed.get(key).map_or(self.span.clone(), |(span, _)| span.clone())
@@ -217,7 +222,7 @@ impl<'i> Section<'_, 'i> {
 
     /// Records that two valid values do not fit together, unless `fits`.
     pub fn require(&mut self, fits: bool, keys: [&'static str; 2], message: &str, hint: &str) {
-        let valid = keys.iter().all(|key| self.typed.get(key).is_none_or(|(_, valid)| *valid));
+        let valid = keys.iter().all(|key| self.is_valid(key));
         let typed = keys.iter().find_map(|key| self.typed.get(key));
         if let (false, true, true, Some((span, _))) = (fits, valid, self.document.is_whole(), typed) {
             self.document.complain(span.clone(), format!("`{}.{}` {message}", self.name, keys[0]), hint);

@@ -1,5 +1,6 @@
 //! The core of one worker: frames in, state and numbers out. No clock, no I/O, no lock, no allocation a media packet.
 
+mod business;
 mod numbers;
 
 use std::collections::HashMap;
@@ -12,7 +13,7 @@ use crate::call::{self, Call, Effect, SeenReport, Signalling};
 use crate::config::{self, Config, PortRange};
 use crate::media::{self, EndpointReports, Media, Problems, StreamReport};
 use crate::numbers::Collection;
-use crate::site::{PeerId, Site};
+use crate::site::Site;
 use crate::time::Timestamp;
 use crate::wire::fragments::{Assembly, Fragment, Fragments};
 use crate::wire::multiplex;
@@ -53,6 +54,7 @@ impl Settings {
                     diversions: config.calls.voicemail_diversions.iter().map(|word| word.as_str().into()).collect(),
                 },
                 leg_headers: config.calls.leg_headers.iter().map(|name| name.as_bytes().into()).collect(),
+                business: business::settings(config),
                 keep_reports,
             },
             media: media::Settings {
@@ -75,11 +77,11 @@ impl Settings {
 
 /// The configured rules, with peers by their number.
 fn outcomes(config: &Config) -> Vec<call::outcome::Rule> {
-    let number = |name: &String| config.peers.iter().position(|peer| peer.name == *name).map(PeerId::nth);
+    let site = site(config, Vec::new());
     let rule = |rule: &config::OutcomeRule| call::outcome::Rule {
         status: rule.statuses.clone(),
         cause: rule.causes.clone(),
-        peer: rule.peer.as_ref().and_then(number),
+        peer: rule.peer.as_ref().and_then(|name| site.named(name)),
         outcome: rule.outcome,
     };
     config.outcomes.iter().map(rule).collect()
@@ -337,11 +339,21 @@ impl Engine {
             interfaces: self.interfaces.clone(),
             calls: self.signalling.numbers.clone(),
             media: self.media.numbers.clone(),
-            tracked: tables([("fragments", self.fragments.waiting())], self.signalling.tracked(), self.media.tracked()),
-            evicted: tables([("fragments", self.fragments.evicted)], self.signalling.evicted(), self.media.evicted()),
+            tracked: self.tracked(),
+            evicted: self.evicted(),
         };
         self.signalling.numbers.reset_peaks();
         snapshot
+    }
+
+    fn tracked(&self) -> Vec<(&'static str, usize)> {
+        let own = [("fragments", self.fragments.waiting())];
+        own.into_iter().chain(self.signalling.tracked()).chain(self.media.tracked()).collect()
+    }
+
+    fn evicted(&self) -> Vec<(&'static str, u64)> {
+        let own = [("fragments", self.fragments.evicted)];
+        own.into_iter().chain(self.signalling.evicted()).chain(self.media.evicted()).collect()
     }
 
     /// The capture is over: gives every call and stream that was kept, and settles the numbers.
@@ -366,15 +378,6 @@ impl Engine {
             media: self.media.numbers.clone(),
         }
     }
-}
-
-/// The tables of all parts, by name.
-fn tables<T, const A: usize, const B: usize, const C: usize>(
-    a: [(&'static str, T); A],
-    b: [(&'static str, T); B],
-    c: [(&'static str, T); C],
-) -> Vec<(&'static str, T)> {
-    a.into_iter().chain(b).chain(c).collect()
 }
 
 /// Everything that a capture held.

@@ -240,7 +240,9 @@ fn documented(row: &Row) -> String {
         When::Status(first, last) => span(first, last),
         When::Rang(code) => format!("{code} after a 18x"),
         When::Cause(first, last) => format!("vague status, Q.850 cause {}", span(first.into(), last.into())),
-        When::ByeCause(first, last) => format!("answered, and BYE with Q.850 cause {}", span(first.into(), last.into())),
+        When::ByeCause(first, last) => {
+            format!("answered, and BYE with Q.850 cause {}", span(first.into(), last.into()))
+        }
         When::ByeStatus(code) => format!("answered, and BYE with `Reason: SIP;cause={code}`"),
         When::Event(event) => event.text().to_owned(),
     };

@@ -142,6 +142,7 @@ impl Samples {
         let books = ended + (active - half_seen).max(0.0)..=ended + active;
         assert!(books.contains(&attempts), "{attempts} attempts, {books:?} ended and active");
         assert_eq!(self.sum("call_final_status_total", ""), ended, "each end has one final status, or none");
+        assert_eq!(attempts, self.sum("call_attempts_by_hour_total", ""), "attempts against those by hour");
         assert_eq!(self.sum("rtp_streams_active", ""), self.tracked("streams") as f64, "active streams");
         let lost = self.sum("rtp_packets_lost_total", "");
         assert!(lost <= self.sum("rtp_packets_expected_total", ""), "{lost} packets lost, more than expected");

@@ -32,6 +32,8 @@ pub fn analyze(format: &str, file: &Path, input: &[u8]) -> Output {
     let mut child = Command::new(env!("CARGO_BIN_EXE_sidetone"))
         .args(["analyze", "--format", format])
         .arg(file)
+        // Hours of the day are those of the same clock on every machine.
+        .env("TZ", "UTC")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
