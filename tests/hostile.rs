@@ -30,3 +30,7 @@ mod reports;
 mod torture;
 #[path = "hostile/torture_messages.rs"]
 mod torture_messages;
+#[path = "hostile/tunnels.rs"]
+mod tunnels;
+#[path = "hostile/wraps.rs"]
+mod wraps;

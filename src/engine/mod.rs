@@ -217,7 +217,7 @@ impl Engine {
         match self.fragments.take(now, interface, fragment) {
             Assembly::Waiting => {}
             Assembly::Refused(frames) => self.undecoded(interface, Undecoded::Fragment, frames),
-            Assembly::Whole(segment) => match wire::reassembled(&fragment.key, &segment) {
+            Assembly::Whole(segment) => match wire::reassembled(fragment, &segment) {
                 Ok(decoded) => self.other(interface, now, &decoded),
                 Err(reason) => self.undecoded(interface, reason, 1),
             },

@@ -21,6 +21,11 @@ impl Ip {
         Ip((all >> 64) as u64, all as u64)
     }
 
+    /// The address as the tables hash it.
+    pub(super) const fn words(self) -> [u64; 2] {
+        [self.0, self.1]
+    }
+
     /// 127.0.0.0/8 or ::1.
     pub const fn is_loopback(self) -> bool {
         self.0 == 0 && (self.1 >> 24 == (MAPPED >> 24 | 0x7f) || self.1 == 1)

@@ -8,6 +8,7 @@ use crate::arrivals::{Arrival, Arrivals};
 use crate::time::Timestamp;
 
 use super::Ip;
+use super::point::Way;
 
 /// RFC 8200 section 4.5 waits 60 s; Linux 30 s. A SIP transaction has timed out by then.
 const EXPIRY_NANOS: i64 = 30_000_000_000;
@@ -39,6 +40,7 @@ pub struct Fragment<'a> {
     /// Whether others follow behind it.
     pub more: bool,
     pub payload: &'a [u8],
+    pub(super) way: Way,
 }
 
 /// What became of a fragment.
@@ -202,7 +204,7 @@ mod tests {
     }
 
     fn piece(id: u32, offset: usize, more: bool, payload: &[u8]) -> Fragment<'_> {
-        Fragment { key: key(id), offset, more, payload }
+        Fragment { key: key(id), offset, more, payload, way: Way::START }
     }
 
     fn at(seconds: i64) -> Timestamp {

@@ -1,4 +1,4 @@
-//! Bytes to typed views: link layers, IP, UDP, TCP, SCTP, SIP, SDP, RTP, RTCP. No clock, no allocation a packet.
+//! Bytes to typed views: link layers, tunnels, IP, UDP, TCP, SCTP, SIP, SDP, RTP, RTCP. No clock, no allocation a packet.
 
 mod address;
 pub mod fragments;
@@ -6,6 +6,7 @@ mod ip;
 mod link;
 mod multipart;
 pub mod multiplex;
+mod point;
 pub mod rtcp;
 pub mod rtp;
 pub mod sctp;
@@ -13,10 +14,12 @@ pub mod sdp;
 pub mod sip;
 pub mod tcp;
 mod transport;
+mod tunnel;
 pub mod voice_report;
 
 pub use address::{Endpoint, Ip};
 pub use link::LinkType;
+pub use point::Point;
 pub use transport::Transport;
 
 /// One UDP datagram, borrowed from its frame.
@@ -28,6 +31,8 @@ pub struct Datagram<'a> {
     pub payload: &'a [u8],
     /// Payload length on the wire; more than `payload.len()` where the capture cut the frame.
     pub length: usize,
+    /// Where it was seen.
+    pub point: Point,
 }
 
 /// Why a frame did not yield a datagram; the `reason` label of `capture_undecoded_frames_total`.
@@ -37,7 +42,7 @@ pub enum Undecoded {
     LinkType,
     #[error("frame ends inside a header")]
     Truncated,
-    #[error("not IP (ARP, LLDP, ...)")]
+    #[error("not IP (ARP, LLDP, ...), in a tunnel or outside")]
     NotIp,
     #[error("broken IP header")]
     IpHeader,
@@ -51,10 +56,12 @@ pub enum Undecoded {
     TcpHeader,
     #[error("broken SCTP header")]
     SctpHeader,
+    #[error("broken tunnel header, or more tunnels inside each other than are followed")]
+    Tunnel,
 }
 
 impl Undecoded {
-    pub const ALL: [Undecoded; 9] = [
+    pub const ALL: [Undecoded; 10] = [
         Undecoded::LinkType,
         Undecoded::Truncated,
         Undecoded::NotIp,
@@ -64,6 +71,7 @@ impl Undecoded {
         Undecoded::UdpHeader,
         Undecoded::TcpHeader,
         Undecoded::SctpHeader,
+        Undecoded::Tunnel,
     ];
 
     /// The value of the `reason` label.
@@ -78,6 +86,7 @@ impl Undecoded {
             Undecoded::UdpHeader => "udp_header",
             Undecoded::TcpHeader => "tcp_header",
             Undecoded::SctpHeader => "sctp_header",
+            Undecoded::Tunnel => "tunnel",
         }
     }
 }
@@ -105,17 +114,23 @@ impl<'a> Decoded<'a> {
 /// Finds the datagram, segment or packet of a transport protocol, or a piece of one, in a frame of the given link type.
 #[inline]
 pub fn decode(link: LinkType, frame: &[u8]) -> Result<Decoded<'_>, Undecoded> {
-    let (packet, kind) = link::network_layer(link, frame)?;
-    ip::decode(packet, kind)
+    ip::decode(link::network_layer(link, frame)?)
 }
 
-/// Reads what was put together from its fragments.
-pub fn reassembled<'a>(key: &fragments::Key, payload: &'a [u8]) -> Result<Decoded<'a>, Undecoded> {
-    ip::transport(key.protocol, payload, payload.len(), key.source, key.destination)
+/// Reads what was put together from fragments, of which this was one.
+pub fn reassembled<'a>(fragment: &fragments::Fragment<'_>, payload: &'a [u8]) -> Result<Decoded<'a>, Undecoded> {
+    let fragments::Key { source, destination, protocol, .. } = fragment.key;
+    ip::behind_extensions(protocol, payload, payload.len(), (source, destination), fragment.way)
 }
 
 /// Big-endian 16 bits at `at`; the caller has checked that they are there or wants `None`.
 #[inline(always)]
 fn be16(bytes: &[u8], at: usize) -> Option<u16> {
     bytes.get(at..at + 2).map(|b| u16::from_be_bytes([b[0], b[1]]))
+}
+
+/// Big-endian 32 bits at `at`.
+#[inline(always)]
+fn be32(bytes: &[u8], at: usize) -> Option<u32> {
+    bytes.get(at..at + 4).map(|b| u32::from_be_bytes([b[0], b[1], b[2], b[3]]))
 }

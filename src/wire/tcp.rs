@@ -1,6 +1,6 @@
 //! TCP segments (RFC 9293 section 3.1).
 
-use super::{Endpoint, Ip, Undecoded};
+use super::{Endpoint, Ip, Point, Undecoded};
 
 const HEADER: usize = 20;
 
@@ -17,6 +17,8 @@ pub struct Segment<'a> {
     pub payload: &'a [u8],
     /// Payload length on the wire; more than `payload.len()` where the capture cut the frame.
     pub length: usize,
+    /// Where it was seen.
+    pub point: Point,
 }
 
 impl<'a> Segment<'a> {
@@ -29,8 +31,8 @@ impl<'a> Segment<'a> {
     pub(super) fn parse(
         bytes: &'a [u8],
         on_wire: usize,
-        source: Ip,
-        destination: Ip,
+        (source, destination): (Ip, Ip),
+        point: Point,
     ) -> Result<Segment<'a>, Undecoded> {
         let Some(header) = bytes.first_chunk::<HEADER>() else { return Err(Undecoded::Truncated) };
         let offset = usize::from(header[12] >> 4) * 4;
@@ -45,6 +47,7 @@ impl<'a> Segment<'a> {
             flags: header[13],
             payload: bytes.get(offset..bytes.len().min(on_wire)).unwrap_or(&[]),
             length: on_wire - offset,
+            point,
         })
     }
 

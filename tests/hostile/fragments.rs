@@ -33,7 +33,7 @@ fn payload_of(packet: &[u8]) -> &[u8] {
 }
 
 /// The packet in fragments of `size` bytes each, a multiple of eight.
-fn fragments(packet: &[u8], id: u32, size: usize) -> Vec<Vec<u8>> {
+pub fn fragments(packet: &[u8], id: u32, size: usize) -> Vec<Vec<u8>> {
     let payload = payload_of(packet);
     let count = payload.len().div_ceil(size);
     let piece = |(at, piece)| fragment(packet, id, at * size, piece, at + 1 < count);
