@@ -114,6 +114,9 @@ impl Interface {
             .timeout(BATCH_MILLISECONDS)
             .open()
             .map_err(failed)?;
+        if name == ANY && capture.set_datalink(pcap::Linktype(i32::from(LinkType::LINUX_SLL2.0))).is_err() {
+            info!("libpcap before 1.10: `any` does not tell interfaces apart");
+        }
         let link = LinkType(capture.get_datalink().0 as u16);
         let filter = filter::expression(config, link);
         if let Err(reason) = capture.filter(&filter, true) {

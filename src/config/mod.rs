@@ -81,6 +81,8 @@ pub struct Capture {
     pub sip_ports: Vec<PortRange>,
     /// Ports on which RTP and RTCP are expected; never empty.
     pub media_ports: Vec<PortRange>,
+    /// Whether the kernel lets tunnels through.
+    pub tunnels: bool,
     /// Whether frames for other hosts are captured too.
     pub promiscuous: bool,
     /// Bytes kept of each frame.
@@ -283,6 +285,7 @@ impl Default for Capture {
             // RFC 3261 section 19.1.2: 5060 for UDP and TCP, 5061 for TLS.
             sip_ports: vec![PortRange { first: 5060, last: 5060 }, PortRange { first: 5061, last: 5061 }],
             media_ports: vec![PortRange { first: 1024, last: 65535 }],
+            tunnels: true,
             promiscuous: false,
             snap_length: 65535,
             ring_size: 16 << 20,

@@ -84,6 +84,7 @@ fn capture(document: &mut Document<'_>) -> Capture {
         filter: section.take("filter", default.filter, |typed| value::text(typed).map(Some)),
         sip_ports: section.take("sip_ports", default.sip_ports, net::ports),
         media_ports: section.take("media_ports", default.media_ports, net::ports),
+        tunnels: section.take("tunnels", default.tunnels, value::boolean),
         promiscuous: section.take("promiscuous", default.promiscuous, value::boolean),
         // libpcap's own maximum is 262144 (MAXIMUM_SNAPLEN); 128 holds the headers down to RTP.
         snap_length: section.take("snap_length", default.snap_length, |typed| value::bytes(typed, 128..=262_144)),

@@ -21,9 +21,9 @@ fn a_call_in_tunnels_is_a_call() {
                     let mut core = Core::new(&small(), true);
                     let mut random = Random::new(kind as u64);
                     for (at, packet) in call.packets().iter().enumerate() {
-                        let mut packet = wrap(kind % KINDS, &mut random, packet);
+                        let mut packet = wrap(kind % KINDS, random.below(5), packet);
                         if kind >= KINDS {
-                            packet = wrap((kind * 7) % KINDS, &mut random, &packet);
+                            packet = wrap((kind * 7) % KINDS, random.below(5), &packet);
                         }
                         core.packet(START + at as i64 * 20 * MILLISECOND, &packet);
                     }
@@ -48,8 +48,10 @@ fn fragments_around_and_inside_of_tunnels_are_put_together() {
                 for (at, packet) in call.packets().iter().enumerate() {
                     let id = at as u32 + 1;
                     let pieces = match inside {
-                        true => fragments(packet, id, 200).iter().map(|piece| wrap(kind, &mut random, piece)).collect(),
-                        false => fragments(&wrap(kind, &mut random, packet), id, 200),
+                        true => {
+                            fragments(packet, id, 200).iter().map(|piece| wrap(kind, random.below(5), piece)).collect()
+                        }
+                        false => fragments(&wrap(kind, random.below(5), packet), id, 200),
                     };
                     for piece in pieces.iter().rev() {
                         core.packet(START + at as i64 * 20 * MILLISECOND, piece);
@@ -93,12 +95,12 @@ fn tcp_and_sctp_in_tunnels() {
     let sctp = [0x13, 0xc4, 0x13, 0xc5, 0, 0, 0, 1, 0, 0, 0, 0, 0, 3, 0, 4];
     for kind in 0..KINDS {
         let mut random = Random::new(kind as u64);
-        let tcp = wrap(kind, &mut random, &ipv4(6, 64, &tcp));
+        let tcp = wrap(kind, random.below(5), &ipv4(6, 64, &tcp));
         assert!(
             matches!(decode(LinkType::RAW, &tcp), Ok(Decoded::Segment(s)) if s.payload == b"hello"),
             "tunnel {kind}"
         );
-        let sctp = wrap(kind, &mut random, &ipv4(132, 64, &sctp));
+        let sctp = wrap(kind, random.below(5), &ipv4(132, 64, &sctp));
         assert!(matches!(decode(LinkType::RAW, &sctp), Ok(Decoded::Sctp(s)) if s.chunks.len() == 4), "tunnel {kind}");
     }
 }
@@ -110,7 +112,7 @@ fn endless_nesting_ends() {
         let mut random = Random::new(kind as u64);
         let mut packet = Call::v4("deep").signal(From::Caller, b"x");
         while packet.len() < 50_000 {
-            packet = wrap(kind, &mut random, &packet);
+            packet = wrap(kind, random.below(5), &packet);
         }
         // What a port suggests is a datagram in the end, what a protocol number says is an error.
         let reason = decode(LinkType::RAW, &packet).err();
@@ -150,7 +152,7 @@ proptest! {
         let call = if v6 { Call::v6("nest") } else { Call::v4("nest") };
         let packet = call.media(From::Caller, &payload);
         let mut random = Random::new(seed);
-        let wrapped = kinds.iter().fold(packet, |packet, kind| wrap(*kind, &mut random, &packet));
+        let wrapped = kinds.iter().fold(packet, |packet, kind| wrap(*kind, random.below(5), &packet));
         let datagram = decode(LinkType::RAW, &wrapped).expect("readable").datagram().expect("a datagram");
         prop_assert_eq!(datagram.payload, &payload[..]);
         prop_assert_eq!(datagram.length, payload.len());
@@ -170,7 +172,7 @@ proptest! {
         let call = Call::v4("broken");
         let mut random = Random::new(seed);
         let packet = call.signal(From::Caller, &call.request("OPTIONS", 3));
-        let wrapped = kinds.iter().fold(packet, |packet, kind| wrap(*kind, &mut random, &packet));
+        let wrapped = kinds.iter().fold(packet, |packet, kind| wrap(*kind, random.below(5), &packet));
         let mut core = Core::new(&small(), true);
         for flip in flips {
             let mut broken = wrapped.clone();

@@ -1,7 +1,5 @@
 //! IP packets put into tunnels: each function takes a whole IP packet and gives another one around it.
 
-use crate::harness::Random;
-
 /// An IPv4 packet with a right header checksum.
 pub fn ipv4(protocol: u8, hops: u8, payload: &[u8]) -> Vec<u8> {
     let mut packet = vec![0x45, 0];
@@ -41,11 +39,11 @@ fn ppp(packet: &[u8]) -> u8 {
     if is_v4(packet) { 0x21 } else { 0x57 }
 }
 
-/// A frame with the packet in it, tagged or with padding as it comes.
-fn frame(random: &mut Random, packet: &[u8]) -> Vec<u8> {
+/// A frame with the packet in it, tagged or not by `choice`, padded where it is short.
+fn frame(choice: usize, packet: &[u8]) -> Vec<u8> {
     let macs = [2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2];
     let kind = ethertype(packet);
-    let mut frame = match random.below(5) {
+    let mut frame = match choice % 5 {
         0 => [&macs[..], &[0x81, 0, 0, 5], &kind, packet].concat(),
         1 => [&macs[..], &[0x88, 0xa8, 0, 5, 0x81, 0, 0, 6], &kind, packet].concat(),
         2 => {
@@ -61,11 +59,11 @@ fn frame(random: &mut Random, packet: &[u8]) -> Vec<u8> {
 /// How many ways to wrap there are.
 pub const KINDS: usize = 24;
 
-/// The packet in a tunnel of this kind.
-pub fn wrap(kind: usize, random: &mut Random, packet: &[u8]) -> Vec<u8> {
+/// The packet in a tunnel of this kind, in which `choice` says what a frame is like.
+pub fn wrap(kind: usize, choice: usize, packet: &[u8]) -> Vec<u8> {
     let number = if is_v4(packet) { 4 } else { 41 };
     let kind_of = ethertype(packet);
-    let framed = frame(random, packet);
+    let framed = frame(choice, packet);
     let gre = |head: &[u8], rest: &[u8]| ipv4(47, 64, &[head, rest].concat());
     match kind {
         0 => ipv4(number, 64, packet),
