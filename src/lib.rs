@@ -12,6 +12,7 @@ pub mod capture;
 pub mod wire;
 
 pub mod call;
+pub mod connections;
 pub mod media;
 pub mod quality;
 pub mod site;

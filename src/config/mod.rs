@@ -3,6 +3,7 @@
 //! `Config::load` and `Config::parse` report every mistake of a file at once, each with its line, a caret and a hint.
 //! Keys that are not typed keep the values of `Config::default`, which are those of the shipped `config/sidetone.toml`.
 
+mod connections;
 mod net;
 mod numbering;
 mod outcomes;
@@ -25,6 +26,7 @@ use jiff::tz::TimeZone;
 
 use crate::call::Rate;
 
+pub use connections::Connections;
 pub use numbering::Numbering;
 pub use outcomes::OutcomeRule;
 pub use report::{ConfigError, Problem};
@@ -41,6 +43,8 @@ pub struct Config {
     pub capture: Capture,
     /// RTP streams.
     pub media: Media,
+    /// SIP over TCP, WebSocket and SCTP.
+    pub connections: Connections,
     /// SIP calls, transactions and registrations.
     pub calls: Calls,
     /// What the E-model assumes.

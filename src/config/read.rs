@@ -22,7 +22,7 @@ const MAX_ENTRIES: usize = 10_000_000;
 /// Most peers: their names are label values, and `origin` by `destination` is the square of them.
 const MAX_PEERS: usize = 1000;
 /// Longest silence that a time-out may bridge.
-const HOUR: Duration = Duration::from_secs(3600);
+pub(super) const HOUR: Duration = Duration::from_secs(3600);
 /// Shortest time that is worth a timer.
 const TENTH: Duration = Duration::from_millis(100);
 
@@ -38,6 +38,7 @@ pub(super) fn config(text: &str, name: &str, bad_byte: Option<usize>) -> Result<
         web: web(&mut document),
         capture: capture(&mut document),
         media: media(&mut document),
+        connections: super::connections::read(&mut document),
         calls: calls(&mut document),
         quality: quality(&mut document),
         site: site(&mut document),
@@ -53,7 +54,7 @@ pub(super) fn config(text: &str, name: &str, bad_byte: Option<usize>) -> Result<
     document.finish(name, Config { outcomes, rates, ..config })
 }
 
-fn entries(value: Value<'_>) -> value::Checked<usize> {
+pub(super) fn entries(value: Value<'_>) -> value::Checked<usize> {
     value::count(value, 1..=MAX_ENTRIES)
 }
 

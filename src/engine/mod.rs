@@ -11,6 +11,7 @@ use ipnet::IpNet;
 
 use crate::call::{self, Call, Effect, SeenReport, Signalling};
 use crate::config::{self, Config, PortRange};
+use crate::connections::{self, Carried, Connections};
 use crate::media::{self, EndpointReports, Media, Problems, StreamReport};
 use crate::numbers::Collection;
 use crate::site::Site;
@@ -33,6 +34,7 @@ const MAX_BEHIND: u32 = 1024;
 pub struct Settings {
     pub call: call::Settings,
     pub media: media::Settings,
+    pub connections: connections::Settings,
     pub sip_ports: Vec<PortRange>,
 }
 
@@ -69,6 +71,11 @@ impl Settings {
                 media_silence_nanos: nanos(config.calls.media_silence),
                 packet_loss_concealment: config.quality.packet_loss_concealment,
                 keep_reports,
+            },
+            connections: connections::Settings {
+                max_flows: config.connections.max_flows,
+                max_buffered_bytes: config.connections.max_buffered_bytes as usize,
+                idle_nanos: nanos(config.connections.idle_timeout),
             },
             sip_ports: config.capture.sip_ports.clone(),
         }
@@ -113,6 +120,7 @@ pub struct Snapshot {
     interfaces: Vec<InterfaceNumbers>,
     calls: call::Numbers,
     media: media::Numbers,
+    connections: connections::Numbers,
     tracked: Vec<(&'static str, usize)>,
     evicted: Vec<(&'static str, u64)>,
 }
@@ -127,6 +135,7 @@ impl Snapshot {
             interface.collect(out);
         }
         self.calls.collect(&self.site, out);
+        self.connections.collect(out);
         self.media.collect(&self.site, out);
         numbers::collect_tables(self.tracked.iter().copied(), self.evicted.iter().copied(), out);
     }
@@ -139,6 +148,7 @@ pub struct Engine {
     sip_ports: Box<[bool]>,
     interfaces: Vec<InterfaceNumbers>,
     fragments: Fragments,
+    connections: Connections,
     signalling: Signalling,
     media: Media,
     next_tick: Timestamp,
@@ -160,6 +170,7 @@ impl Engine {
             sip_ports: sip_ports.into(),
             interfaces: Vec::new(),
             fragments: Fragments::default(),
+            connections: Connections::new(settings.connections),
             next_tick: Timestamp::default(),
             now: Timestamp::default(),
             behind: 0,
@@ -208,7 +219,28 @@ impl Engine {
         match decoded {
             Decoded::Datagram(datagram) => self.datagram(now, datagram),
             Decoded::Fragment(fragment) => self.fragment(interface, now, fragment),
-            Decoded::Segment(_) | Decoded::Sctp(_) => {}
+            Decoded::Segment(segment) => {
+                let expected = self.is_sip_port(segment.source.port) || self.is_sip_port(segment.destination.port);
+                let carried = self.connections.segment(now, segment, expected);
+                self.carried(carried);
+            }
+            Decoded::Sctp(packet) => {
+                let expected = self.is_sip_port(packet.source.port) || self.is_sip_port(packet.destination.port);
+                let carried = self.connections.packet(now, packet, expected);
+                self.carried(carried);
+            }
+        }
+    }
+
+    /// What a connection carried, in its order.
+    fn carried(&mut self, carried: Vec<Carried<'_>>) {
+        for Carried { time, from, to, content } in carried {
+            match content {
+                connections::Content::Message { transport, bytes, cut } => {
+                    self.message(time, (from, to), transport, &bytes, cut);
+                }
+                connections::Content::Malformed(reason) => self.signalling.malformed(reason),
+            }
         }
     }
 
@@ -326,6 +358,8 @@ impl Engine {
         for (call, last) in self.media.silent(now) {
             self.signalling.media_lost(call, last);
         }
+        let carried = self.connections.tick(now);
+        self.carried(carried);
         self.signalling.tick(now);
         self.pass_on(now);
         self.media.tick(now);
@@ -339,6 +373,7 @@ impl Engine {
             interfaces: self.interfaces.clone(),
             calls: self.signalling.numbers.clone(),
             media: self.media.numbers.clone(),
+            connections: self.connections.numbers(),
             tracked: self.tracked(),
             evicted: self.evicted(),
         };
@@ -348,12 +383,14 @@ impl Engine {
 
     fn tracked(&self) -> Vec<(&'static str, usize)> {
         let own = [("fragments", self.fragments.waiting())];
-        own.into_iter().chain(self.signalling.tracked()).chain(self.media.tracked()).collect()
+        let rest = self.signalling.tracked().into_iter().chain(self.media.tracked());
+        own.into_iter().chain(self.connections.tracked()).chain(rest).collect()
     }
 
     fn evicted(&self) -> Vec<(&'static str, u64)> {
         let own = [("fragments", self.fragments.evicted)];
-        own.into_iter().chain(self.signalling.evicted()).chain(self.media.evicted()).collect()
+        let rest = self.signalling.evicted().into_iter().chain(self.media.evicted());
+        own.into_iter().chain(self.connections.evicted()).chain(rest).collect()
     }
 
     /// The capture is over: gives every call and stream that was kept, and settles the numbers.
@@ -362,6 +399,8 @@ impl Engine {
         self.media.settle();
         self.fragments.finish();
         self.count_lost_fragments();
+        let carried = self.connections.finish(last);
+        self.carried(carried);
         let calls = self.signalling.finish(last);
         let last_packets = calls.iter().map(|call| self.media.last_packet(call.serial)).collect();
         self.pass_on(last);

@@ -17,6 +17,7 @@ pub fn catalogue() -> Vec<&'static Family> {
     all.extend(crate::call::VOICE_REPORT_FAMILIES);
     all.extend(crate::call::BUSINESS_FAMILIES);
     all.extend(crate::call::COST_FAMILIES);
+    all.extend(crate::connections::FAMILIES);
     all.extend(crate::media::FAMILIES);
     all.extend(crate::media::SUNDRY_FAMILIES);
     all.extend(crate::media::RTCP_FAMILIES);

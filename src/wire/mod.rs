@@ -16,6 +16,7 @@ pub mod tcp;
 mod transport;
 mod tunnel;
 pub mod voice_report;
+pub mod websocket;
 
 pub use address::{Endpoint, Ip};
 pub use link::LinkType;

@@ -2,6 +2,7 @@
 
 use memchr::memchr;
 
+pub mod framing;
 mod header;
 mod method;
 

@@ -55,6 +55,11 @@ impl<'a> Segment<'a> {
         self.flags & 0x02 != 0
     }
 
+    /// Whether [`Self::acknowledgment`] says something.
+    pub const fn is_ack(&self) -> bool {
+        self.flags & 0x10 != 0
+    }
+
     pub const fn is_fin(&self) -> bool {
         self.flags & 0x01 != 0
     }

@@ -25,33 +25,12 @@ pub enum Streams {
 }
 
 /// Values of the Partly rows were read off tshark with the display filter that their line names.
-pub const PARTLY: &[Partly] = &[
-    Partly {
-        file: "sipnab--sip-over-tcp.pcap",
-        why: "SIP over TCP is a later issue; RTP and RTCP are there",
-        sip: Some((&[], &[])),
-        calls: Calls::Skipped,
-        streams: Streams::Compared,
-        rtcp: None,
-    },
-    Partly { file: "suricata--sip-body-large.pcap", why: "SIP over TCP is a later issue", ..NOTHING },
-    Partly { file: "suricata--sip-tcp-method.pcap", why: "SIP over TCP is a later issue", ..NOTHING },
-    Partly { file: "sngrep--ipip.pcap", why: "SIP over TCP, here in IP in IP, is a later issue", ..NOTHING },
-    Partly {
-        file: "open5gs--volte.pcapng",
-        why: "SIP over TCP is a later issue: sip && udp && !icmp",
-        sip: Some((&[("ACK", 6), ("INVITE", 7), ("OPTIONS", 6)], &[("100", 7), ("200", 11)])),
-        calls: Calls::Skipped,
-        streams: Streams::Compared,
-        rtcp: None,
-    },
-    Partly {
-        file: "torture.pcap",
-        why: "single messages, many of them broken on purpose, make no calls that could be compared",
-        sip: None,
-        ..NOTHING
-    },
-];
+pub const PARTLY: &[Partly] = &[Partly {
+    file: "torture.pcap",
+    why: "single messages, many of them broken on purpose, make no calls that could be compared",
+    sip: None,
+    ..NOTHING
+}];
 
 pub const NOTHING: Partly =
     Partly { file: "", why: "", sip: Some((&[], &[])), calls: Calls::Skipped, streams: Streams::None, rtcp: None };

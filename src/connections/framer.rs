@@ -1,0 +1,296 @@
+//! SIP over TCP: bytes in their order to messages (RFC 3261 section 18.3).
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+use crate::wire::Transport;
+use crate::wire::sip::Malformed;
+use crate::wire::sip::framing::{self, Found, Head, Length, MAX_HEAD, Opening, begins_message};
+
+use super::Sink;
+use super::numbers::Reason;
+
+/// Bytes without any start line after which a connection that never had one is none of SIP.
+const MAX_STRANGE: usize = 64 << 10;
+
+/// How much a message has to look like one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Doubt {
+    /// It begins where the one before it ended.
+    None,
+    /// It begins where the capture begins: its fields have to look like fields.
+    Slight,
+    /// It was found by its start line, which other messages may quote: it needs all mandatory fields too.
+    Full,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum State {
+    /// The first byte, or the first that was captured.
+    Start(Doubt),
+    /// Behind a message.
+    Between,
+    /// In a head, of which lines up to the given place have been looked at.
+    Head(Doubt, usize),
+    /// In a body; the whole message has so many bytes.
+    Body(usize),
+    /// So many bytes of a message that was handed over cut are still to come.
+    Rest(usize),
+    /// Somewhere: the next message has to be found.
+    Lost,
+}
+
+/// One direction of a connection that carries SIP.
+#[derive(Debug)]
+pub struct Framer {
+    state: State,
+    /// The beginning of what is not whole yet.
+    buffer: Vec<u8>,
+    /// Bytes in vain, while nothing was SIP.
+    strange: usize,
+    refused: bool,
+}
+
+/// What to do with the bytes at hand.
+enum Step {
+    /// There are too few.
+    Wait,
+    Pass(usize),
+    /// So many are a message, with or without a usable Content-Length.
+    Message(usize, Length),
+}
+
+impl Framer {
+    /// `from_start`: the connection's first byte comes next. `on_sip_port`: it is expected to be SIP.
+    pub fn new(from_start: bool, on_sip_port: bool) -> Framer {
+        let doubt = match (on_sip_port, from_start) {
+            (true, true) => Doubt::None,
+            (true, false) => Doubt::Slight,
+            (false, _) => Doubt::Full,
+        };
+        Framer { state: State::Start(doubt), buffer: Vec::new(), strange: 0, refused: false }
+    }
+
+    /// Whether this is no SIP: then [`Self::take`] has what it is.
+    pub fn is_refused(&self) -> bool {
+        self.refused
+    }
+
+    /// Whether no message has begun, so that another protocol may begin instead.
+    pub fn is_open(&self) -> bool {
+        match self.state {
+            State::Start(_) => self.buffer.is_empty(),
+            State::Lost => true,
+            _ => false,
+        }
+    }
+
+    /// Memory that is held, bytes.
+    pub fn bytes(&self) -> usize {
+        self.buffer.capacity()
+    }
+
+    pub fn take(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.buffer)
+    }
+
+    /// Takes bytes that follow those before.
+    pub fn data<'a>(&mut self, bytes: Cow<'a, [u8]>, sink: &mut Sink<'a, '_>) {
+        match bytes {
+            Cow::Borrowed(bytes) if self.buffer.is_empty() => {
+                let used = self.read(bytes, |at| Cow::Borrowed(&bytes[at]), sink);
+                self.buffer.extend_from_slice(&bytes[used..]);
+                return;
+            }
+            Cow::Owned(bytes) if self.buffer.is_empty() => self.buffer = bytes,
+            bytes => self.buffer.extend_from_slice(&bytes),
+        }
+        let mut buffer = std::mem::take(&mut self.buffer);
+        let used = self.read(&buffer, |at| Cow::Owned(buffer[at].to_vec()), sink);
+        if used < buffer.len() {
+            buffer.drain(..used);
+            self.buffer = buffer;
+        }
+    }
+
+    /// Hands over what is whole, and says how many bytes are done with.
+    fn read<'a>(
+        &mut self,
+        bytes: &[u8],
+        copy: impl Fn(Range<usize>) -> Cow<'a, [u8]>,
+        sink: &mut Sink<'a, '_>,
+    ) -> usize {
+        let mut at = 0;
+        while !self.refused {
+            match self.step(&bytes[at..], sink) {
+                Step::Wait => break,
+                Step::Pass(count) => at += count,
+                Step::Message(length, header) => {
+                    sink.message(Transport::Tcp, copy(at..at + length), false);
+                    if header == Length::Missing {
+                        sink.malformed(Malformed::ContentLength);
+                    }
+                    at += length;
+                }
+            }
+        }
+        at
+    }
+
+    fn step(&mut self, bytes: &[u8], sink: &mut Sink<'_, '_>) -> Step {
+        match self.state {
+            State::Start(doubt) => self.opening(bytes, doubt, sink),
+            State::Between => self.opening(bytes, Doubt::None, sink),
+            State::Head(doubt, seen) => self.head(bytes, doubt, seen, sink),
+            State::Body(whole) if bytes.len() >= whole => {
+                self.state = State::Between;
+                Step::Message(whole, Length::Known(whole))
+            }
+            State::Body(_) => Step::Wait,
+            State::Rest(0) => {
+                self.state = State::Between;
+                Step::Pass(0)
+            }
+            State::Rest(_) if bytes.is_empty() => Step::Wait,
+            State::Rest(rest) => {
+                let here = rest.min(bytes.len());
+                self.state = State::Rest(rest - here);
+                Step::Pass(here)
+            }
+            State::Lost => match framing::find_start(bytes) {
+                Found::Start(at) => {
+                    self.state = State::Head(Doubt::Full, 0);
+                    Step::Pass(at)
+                }
+                Found::Keep(0) => Step::Wait,
+                Found::Keep(from) => {
+                    self.strange += from;
+                    self.refused = !sink.is_proven() && self.strange > MAX_STRANGE;
+                    Step::Pass(from)
+                }
+            },
+        }
+    }
+
+    /// Where a message should begin.
+    fn opening(&mut self, bytes: &[u8], doubt: Doubt, sink: &mut Sink<'_, '_>) -> Step {
+        // Empty lines before a message (RFC 3261 section 7.5), and what keeps connections alive (RFC 5626 section 3.5.1).
+        let idle = bytes.iter().take_while(|byte| matches!(byte, b'\r' | b'\n' | 0)).count();
+        if idle > 0 {
+            return Step::Pass(idle);
+        }
+        match framing::opening(bytes) {
+            Opening::Incomplete => Step::Wait,
+            Opening::Start => {
+                self.state = State::Head(doubt, 0);
+                Step::Pass(0)
+            }
+            _ if doubt == Doubt::Slight => {
+                self.state = State::Lost;
+                Step::Pass(0)
+            }
+            Opening::Broken => {
+                sink.malformed(Malformed::StartLine);
+                self.lose(Reason::Garbage, sink)
+            }
+            Opening::Nothing if sink.is_proven() => self.lose(Reason::Garbage, sink),
+            Opening::Nothing => {
+                self.refused = true;
+                Step::Wait
+            }
+        }
+    }
+
+    fn head(&mut self, bytes: &[u8], doubt: Doubt, seen: usize, sink: &mut Sink<'_, '_>) -> Step {
+        let end = match framing::head(bytes, seen, doubt != Doubt::None) {
+            Head::Whole(end) if end <= MAX_HEAD => end,
+            Head::Incomplete(line) if bytes.len() <= MAX_HEAD => {
+                self.state = State::Head(doubt, line);
+                return Step::Wait;
+            }
+            // A message that begins before a broken line, or with a head that is too long, has the same in its own head.
+            Head::Broken(line) => return self.disappointed(line, sink),
+            Head::Whole(end) => return self.disappointed(end, sink),
+            Head::Incomplete(_) => return self.disappointed(bytes.len(), sink),
+        };
+        if doubt == Doubt::Full && !framing::is_plausible(&bytes[..end]) {
+            return self.disappointed(end, sink);
+        }
+        match framing::body_length(&bytes[..end]) {
+            Length::Known(body) => {
+                self.state = State::Body(end + body);
+                Step::Pass(0)
+            }
+            length => self.unmeasured(bytes, end, length),
+        }
+    }
+
+    /// What was taken for a message is none.
+    fn disappointed(&mut self, from: usize, sink: &mut Sink<'_, '_>) -> Step {
+        self.strange += from;
+        if let State::Head(Doubt::None, _) = self.state {
+            self.lose(Reason::Garbage, sink);
+        }
+        self.state = State::Lost;
+        Step::Pass(from)
+    }
+
+    /// A message whose end nothing tells: it goes to the next start line, or to the end of what was sent together.
+    fn unmeasured(&mut self, bytes: &[u8], end: usize, length: Length) -> Step {
+        let rest = &bytes[end..];
+        let idle = rest.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
+        match framing::opening(&rest[idle..]) {
+            Opening::Incomplete | Opening::Start => {
+                self.state = State::Between;
+                Step::Message(end, length)
+            }
+            Opening::Broken | Opening::Nothing => {
+                self.state = State::Lost;
+                let body = match framing::find_start(rest) {
+                    Found::Start(at) => at,
+                    Found::Keep(_) => rest.len(),
+                };
+                Step::Message(end + body, length)
+            }
+        }
+    }
+
+    fn lose(&mut self, reason: Reason, sink: &mut Sink<'_, '_>) -> Step {
+        sink.resynchronised(reason);
+        self.state = State::Lost;
+        Step::Pass(0)
+    }
+
+    /// So many bytes that follow those before were not captured; `cut`: they were cut off a segment that was.
+    pub fn lost(&mut self, count: usize, cut: bool, sink: &mut Sink<'_, '_>) {
+        let buffer = self.take();
+        match self.state {
+            State::Rest(rest) if count <= rest => self.state = State::Rest(rest - count),
+            State::Body(whole) => {
+                let rest = whole - buffer.len();
+                sink.message(Transport::Tcp, Cow::Owned(buffer), true);
+                self.state = State::Rest(rest.saturating_sub(count));
+                if count > rest {
+                    self.lose(Reason::Gap, sink);
+                }
+            }
+            State::Lost => {}
+            State::Head(..) if cut && begins_message(&buffer) => {
+                sink.message(Transport::Tcp, Cow::Owned(buffer), true);
+                self.lose(Reason::Gap, sink);
+            }
+            _ => {
+                self.lose(Reason::Gap, sink);
+            }
+        }
+    }
+
+    /// Nothing follows any more; `cut`: more may have been sent. A message with a whole head is worth having.
+    pub fn end(&mut self, cut: bool, sink: &mut Sink<'_, '_>) {
+        let buffer = self.take();
+        if let State::Body(_) = self.state {
+            sink.message(Transport::Tcp, Cow::Owned(buffer), cut);
+        }
+        self.state = State::Between;
+    }
+}
