@@ -16,6 +16,10 @@ mod floods;
 mod fragments;
 #[path = "hostile/harness.rs"]
 mod harness;
+#[path = "hostile/hep.rs"]
+mod hep;
+#[path = "support/hep.rs"]
+mod hep_packets;
 #[path = "hostile/memory.rs"]
 mod memory;
 #[path = "hostile/mutations.rs"]

@@ -1,8 +1,10 @@
 //! The shared vectors: RTP jitter to the last digit, sequence numbers with wraps, gaps, restarts; RTCP and its round trips;
-//! voice quality reports.
+//! voice quality reports; HEP.
 
 mod support;
 
+#[path = "vectors/hep.rs"]
+mod hep;
 #[path = "vectors/rtcp.rs"]
 mod rtcp;
 #[path = "vectors/voice_report.rs"]

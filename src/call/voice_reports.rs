@@ -68,6 +68,14 @@ pub struct SeenReport {
     pub report: VoiceReport,
 }
 
+impl super::Signalling {
+    /// A report that a mirror sends without the message that it was in.
+    pub fn voice_report(&mut self, now: Timestamp, (from, to): (Endpoint, Endpoint), body: &[u8]) {
+        let (_, peer) = self.site.place(from.ip, to.ip);
+        self.voice_reports.take_body(now, (from, peer), body, &mut self.numbers.voice_reports);
+    }
+}
+
 /// The reports of one worker.
 #[derive(Debug)]
 pub struct VoiceReports {
@@ -99,8 +107,12 @@ impl VoiceReports {
 
     /// Takes the body of a PUBLISH or NOTIFY, if it is of the type.
     pub fn take(&mut self, now: Timestamp, source: (Endpoint, PeerId), content: (&[u8], &[u8]), numbers: &mut Numbers) {
-        let (from, peer) = source;
-        let Some(body) = voice_report::find(content.0, content.1) else { return };
+        if let Some(body) = voice_report::find(content.0, content.1) {
+            self.take_body(now, source, body, numbers);
+        }
+    }
+
+    fn take_body(&mut self, now: Timestamp, (from, peer): (Endpoint, PeerId), body: &[u8], numbers: &mut Numbers) {
         self.seen.turn(now);
         let fingerprint = self.hasher.hash_one(body);
         if self.seen.get(&fingerprint).is_some() {

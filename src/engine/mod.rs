@@ -1,6 +1,7 @@
 //! The core of one worker: frames in, state and numbers out. No clock, no I/O, no lock, no allocation a media packet.
 
 mod business;
+mod hep;
 mod numbers;
 
 use std::collections::HashMap;
@@ -22,6 +23,7 @@ use crate::wire::rtp::{self, Kind};
 use crate::wire::sip::{self, Content, Malformed};
 use crate::wire::{self, Datagram, Decoded, Endpoint, LinkType, Transport, Undecoded};
 
+pub use hep::{FAMILIES as HEP_FAMILIES, HepNumbers};
 pub use numbers::{FAMILIES, InterfaceNumbers};
 
 /// How often timers and intervals of quiet streams are looked after.
@@ -36,6 +38,8 @@ pub struct Settings {
     pub media: media::Settings,
     pub connections: connections::Settings,
     pub sip_ports: Vec<PortRange>,
+    /// Whether HEP in captured datagrams is read. Not live: what a mirror sends to the listener here would count twice.
+    pub read_hep: bool,
 }
 
 impl Settings {
@@ -78,6 +82,7 @@ impl Settings {
                 idle_nanos: nanos(config.connections.idle_timeout),
             },
             sip_ports: config.capture.sip_ports.clone(),
+            read_hep: keep_reports,
         }
     }
 }
@@ -118,6 +123,7 @@ pub fn site(config: &Config, local: Vec<IpNet>) -> Site {
 pub struct Snapshot {
     site: Arc<Site>,
     interfaces: Vec<InterfaceNumbers>,
+    hep: HepNumbers,
     calls: call::Numbers,
     media: media::Numbers,
     connections: connections::Numbers,
@@ -134,6 +140,7 @@ impl Snapshot {
         for interface in &self.interfaces {
             interface.collect(out);
         }
+        self.hep.collect(out);
         self.calls.collect(&self.site, out);
         self.connections.collect(out);
         self.media.collect(&self.site, out);
@@ -149,6 +156,8 @@ pub struct Engine {
     interfaces: Vec<InterfaceNumbers>,
     fragments: Fragments,
     connections: Connections,
+    hep: HepNumbers,
+    read_hep: bool,
     signalling: Signalling,
     media: Media,
     next_tick: Timestamp,
@@ -171,6 +180,8 @@ impl Engine {
             interfaces: Vec::new(),
             fragments: Fragments::default(),
             connections: Connections::new(settings.connections),
+            hep: HepNumbers::default(),
+            read_hep: settings.read_hep,
             next_tick: Timestamp::default(),
             now: Timestamp::default(),
             behind: 0,
@@ -283,6 +294,10 @@ impl Engine {
 
     /// SIP is taken on its ports whatever it looks like, elsewhere only with a start line that says so.
     fn text(&mut self, now: Timestamp, datagram: &Datagram<'_>) {
+        if self.read_hep && wire::hep::is_version_3(datagram.payload) {
+            self.captured_hep(now, datagram);
+            return;
+        }
         let expected = self.is_sip_port(datagram.source.port) || self.is_sip_port(datagram.destination.port);
         if expected || sip::has_start_line(datagram.payload) {
             let cut = datagram.payload.len() < datagram.length;
@@ -371,6 +386,7 @@ impl Engine {
         let snapshot = Snapshot {
             site: Arc::clone(&self.site),
             interfaces: self.interfaces.clone(),
+            hep: self.hep.clone(),
             calls: self.signalling.numbers.clone(),
             media: self.media.numbers.clone(),
             connections: self.connections.numbers(),

@@ -2,6 +2,7 @@
 
 mod address;
 pub mod fragments;
+pub mod hep;
 mod ip;
 mod link;
 mod multipart;

@@ -132,6 +132,13 @@ pub fn parse(body: &[u8]) -> Option<VoiceReport> {
     report
 }
 
+/// Whether a body begins as a report does; for what comes without a type.
+pub fn is_report(body: &[u8]) -> bool {
+    let line = body.trim_ascii_start().split(|&b| b == b'\n' || b == b'\r').next().unwrap_or(&[]);
+    let name = line.split(|&b| b == b':').next().unwrap_or(&[]).trim_ascii_end();
+    std::str::from_utf8(name).is_ok_and(|name| start(name).is_some())
+}
+
 /// The line that a report begins with; colon and `CallTerm` may be missing.
 fn start(name: &str) -> Option<VoiceReport> {
     let kinds =

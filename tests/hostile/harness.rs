@@ -13,6 +13,7 @@ use sidetone::report::{CaptureSummary, Findings, json, text};
 use sidetone::site::Site;
 use sidetone::time::Timestamp;
 use sidetone::wire::LinkType;
+use sidetone::wire::hep::Mirrored;
 
 use crate::packets::ethernet;
 
@@ -52,6 +53,11 @@ impl Core {
     /// An IP packet, in Ethernet.
     pub fn packet(&mut self, nanos: i64, packet: &[u8]) {
         self.frame(nanos, LinkType::ETHERNET, &ethernet(packet));
+    }
+
+    /// What a listener received from a mirror.
+    pub fn mirrored(&mut self, nanos: i64, packet: &Mirrored<'_>) {
+        self.engine.mirrored(self.file, Timestamp::from_nanos(nanos), packet);
     }
 
     pub fn tick(&mut self, nanos: i64) {

@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use sidetone::config::Config;
 use sidetone::wire::rtcp::{Compound, Form};
 use sidetone::wire::sip::{self, Content};
-use sidetone::wire::{Decoded, LinkType, decode, rtp, sdp};
+use sidetone::wire::{Decoded, LinkType, decode, hep, rtp, sdp};
 
 use crate::harness::{Core, MILLISECOND, SECOND, START, small};
 use crate::packets::{Call, Fixture, ethernet, fixtures, links};
@@ -50,6 +50,23 @@ pub fn parse_all(payload: &[u8]) {
         }
     }
     parse_rtcp(payload);
+    parse_hep(payload);
+}
+
+/// As a datagram and as the beginning of a stream.
+fn parse_hep(payload: &[u8]) {
+    if let Ok(Some(length)) = hep::stream_length(payload) {
+        assert!((6..=hep::MAX_LENGTH).contains(&length));
+    }
+    let Ok(packet) = hep::Packet::parse(payload) else { return };
+    if let Ok(open) = packet.open() {
+        assert!(open.payload.len() <= hep::MAX_PAYLOAD.max(payload.len()));
+        assert!(open.payload.len() <= open.length);
+        if open.content == hep::Content::RtcpJson {
+            assert_eq!(Compound::read(&open.payload, open.payload.len()).map(|read| read.form), Some(Form::Plain));
+            parse_rtcp(&open.payload);
+        }
+    }
 }
 
 /// Walks everything that a datagram holds, as if it were whole and as if the capture had cut it.
@@ -91,7 +108,7 @@ pub fn decode_and_parse(link: LinkType, frame: &[u8]) {
 
 /// What was done to a fixture.
 #[derive(Clone, Copy)]
-enum Mutation {
+pub enum Mutation {
     CutTo(usize),
     BitFlipped(usize),
 }
@@ -106,7 +123,7 @@ impl fmt::Display for Mutation {
 }
 
 /// Calls `each` with the bytes cut at every length, and with every bit flipped.
-fn mutated(bytes: &[u8], mut each: impl FnMut(Mutation, &[u8])) {
+pub fn mutated(bytes: &[u8], mut each: impl FnMut(Mutation, &[u8])) {
     for length in 0..bytes.len() {
         each(Mutation::CutTo(length), &bytes[..length]);
     }

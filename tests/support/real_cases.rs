@@ -25,12 +25,21 @@ pub enum Streams {
 }
 
 /// Values of the Partly rows were read off tshark with the display filter that their line names.
-pub const PARTLY: &[Partly] = &[Partly {
-    file: "torture.pcap",
-    why: "single messages, many of them broken on purpose, make no calls that could be compared",
-    sip: None,
-    ..NOTHING
-}];
+pub const PARTLY: &[Partly] = &[
+    Partly {
+        file: "hep-wireshark--hep.pcap",
+        why: "tshark has no dissector of HEP: the reference's own decoding, its `hep`",
+        sip: Some((&[("INVITE", 1), ("OPTIONS", 1), ("PUBLISH", 1)], &[("100", 1), ("200", 1), ("407", 1)])),
+        rtcp: Some(&[("SR", 1)]),
+        ..NOTHING
+    },
+    Partly {
+        file: "torture.pcap",
+        why: "single messages, many of them broken on purpose, make no calls that could be compared",
+        sip: None,
+        ..NOTHING
+    },
+];
 
 pub const NOTHING: Partly =
     Partly { file: "", why: "", sip: Some((&[], &[])), calls: Calls::Skipped, streams: Streams::None, rtcp: None };
