@@ -14,6 +14,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tracing::info;
 
+use crate::capture::hep;
 use crate::capture::live::{self, LiveError};
 use crate::capture::worker::{Asker, Worker};
 use crate::config::{Config, LogFormat, LogLevel};
@@ -77,12 +78,17 @@ async fn agent(config: Config) -> anyhow::Result<()> {
     let server = Server::bind(&config.web.listen_address, limits).await?;
     let site = Arc::new(engine::site(&config, local_networks(&config)?));
     let engine = Engine::new(Settings::new(&config, false), site);
-    let worker = Worker::start(config.capture, engine)?;
+    let listener = hep::Listener::bind(&config.hep).await?;
+    let (queue, inbox) = hep::queue();
+    let worker = Worker::start(config.capture, engine, listener.is_some().then_some(inbox))?;
     for address in server.addresses() {
         info!("metrics at http://{address}/metrics");
     }
     let (stop, stopped) = watch::channel(false);
-    let serving = tokio::spawn(server.run(endpoints(&worker, facade)?, stopped));
+    let sink = hep::Sink::new(queue, worker.alarm());
+    let counters = listener.is_some().then(|| Arc::clone(&sink.counters));
+    let listening = listener.map(|listener| tokio::spawn(listener.run(sink, stopped.clone())));
+    let serving = tokio::spawn(server.run(endpoints(&worker, facade, counters)?, stopped));
     let ended = loop {
         tokio::select! {
             _ = terminate.recv() => break None,
@@ -99,6 +105,9 @@ async fn agent(config: Config) -> anyhow::Result<()> {
     let _ = stop.send(true);
     worker.stop();
     serving.await.context("the server ended badly")?;
+    if let Some(listening) = listening {
+        listening.await.context("the listener for HEP ended badly")?;
+    }
     ended.map_or(Ok(()), Err)
 }
 
@@ -111,10 +120,11 @@ fn local_networks(config: &Config) -> Result<Vec<IpNet>, LiveError> {
 }
 
 /// What the server needs of the rest.
-fn endpoints(worker: &Worker, facade: Arc<Facade>) -> anyhow::Result<Endpoints> {
+fn endpoints(worker: &Worker, facade: Arc<Facade>, listener: Option<Arc<hep::Counters>>) -> anyhow::Result<Endpoints> {
     let capturing = worker.capturing();
     let exposition = Arc::new(Exposition {
         worker: worker.asker(),
+        listener,
         facade,
         process: Arc::new(ProcessCollector::new().context("cannot read this process")?),
         read_at: SystemTime::now(),
@@ -131,6 +141,7 @@ fn endpoints(worker: &Worker, facade: Arc<Facade>) -> anyhow::Result<Endpoints> 
 /// Everything that has numbers to show.
 struct Exposition {
     worker: Asker,
+    listener: Option<Arc<hep::Counters>>,
     facade: Arc<Facade>,
     process: Arc<ProcessCollector>,
     read_at: SystemTime,
@@ -144,6 +155,9 @@ async fn expose(all: Arc<Exposition>, deadline: Instant) -> Result<String, Metri
     let mut collection = Collection::default();
     agent_numbers(all.read_at, &mut collection);
     snapshot.collect(&mut collection);
+    if let Some(listener) = &all.listener {
+        listener.collect(&mut collection);
+    }
     Ok(render(vec![
         Box::new(Workers::new(collection)),
         Box::new(Arc::clone(&all.facade)),

@@ -129,6 +129,7 @@ fn the_documented_examples_are_valid_and_change_something() {
                 assert_ne!(valid(&text(example)), valid(without), "{key}");
                 text(example)
             }
+            "hep.listen_tls" => format!("[hep]\n{example}\ncertificate_file = \"a\"\nkey_file = \"b\""),
             _ => format!("[{}]\n{example}", key.split('.').next().unwrap_or("")),
         };
         assert_ne!(valid(&text), Config::default(), "{key}");

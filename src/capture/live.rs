@@ -52,6 +52,9 @@ impl LiveError {
 
 /// Names of the interfaces to capture: the configured ones, or the loopback and all that are up.
 pub fn interfaces(config: &Config) -> Result<Vec<String>, LiveError> {
+    if config.is_off() {
+        return Ok(Vec::new());
+    }
     if !config.interfaces.is_empty() {
         return Ok(config.interfaces.clone());
     }

@@ -1,6 +1,7 @@
-//! Frames with their own time stamps: from interfaces or from files. Nothing behind it knows which.
+//! Frames with their own time stamps: from interfaces or from files; and what others mirror. Nothing behind it knows which.
 
 pub mod file;
 pub mod filter;
+pub mod hep;
 pub mod live;
 pub mod worker;

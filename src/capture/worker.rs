@@ -18,10 +18,13 @@ use crate::config::Capture as Config;
 use crate::engine::{Engine, Snapshot};
 use crate::time::Timestamp;
 
+use super::hep::{self, Inbox};
 use super::live::{self, Drops, IDLE, Interface, LiveError};
 
 /// Frames taken from one interface before the others and the requests have their turn.
 const BATCH: usize = 4096;
+/// Batches of mirrored packets taken in a turn.
+const MIRRORED_BATCHES: usize = 16;
 const HOUSEKEEPING: Duration = Duration::from_secs(1);
 
 /// What others ask of a worker.
@@ -61,9 +64,10 @@ impl Asker {
 }
 
 impl Worker {
-    /// Opens the interfaces and starts the thread. Fails where nothing at all can be captured.
-    pub fn start(config: Config, engine: Engine) -> Result<Worker, StartError> {
-        let capture = Capture::open(config, engine)?;
+    /// Opens the interfaces and starts the thread, which takes mirrored packets too where there is an inbox for them. Fails where
+    /// nothing at all can be captured.
+    pub fn start(config: Config, engine: Engine, mirrored: Option<Inbox>) -> Result<Worker, StartError> {
+        let capture = Capture::open(config, engine, mirrored)?;
         let wake = Arc::new(eventfd(0, EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC).map_err(io::Error::from)?);
         let (requests, inbox) = channel();
         let signal = Arc::clone(&wake);
@@ -79,7 +83,12 @@ impl Worker {
         Asker { requests: self.requests.clone(), wake: Arc::clone(&self.wake) }
     }
 
-    /// True while at least one interface is open.
+    /// What wakes the thread.
+    pub fn alarm(&self) -> Arc<OwnedFd> {
+        Arc::clone(&self.wake)
+    }
+
+    /// True while at least one interface is open, or mirrored packets are taken.
     pub fn capturing(&self) -> Arc<AtomicBool> {
         Arc::clone(&self.capturing)
     }
@@ -129,15 +138,23 @@ struct Capture {
     engine: Engine,
     slots: Vec<Slot>,
     capturing: Arc<AtomicBool>,
+    /// Mirrored packets, and their interface's number in the core.
+    mirrored: Option<(Inbox, usize)>,
 }
 
 impl Capture {
-    fn open(mut config: Config, engine: Engine) -> Result<Capture, StartError> {
+    fn open(mut config: Config, mut engine: Engine, mirrored: Option<Inbox>) -> Result<Capture, StartError> {
         let names = live::interfaces(&config)?;
         if config.interfaces.is_empty() {
             config.ring_size = live::shared_ring_size(config.ring_size, names.len());
         }
-        let mut capture = Capture { config, engine, slots: Vec::new(), capturing: Arc::default() };
+        let mirrored = mirrored.map(|inbox| (inbox, engine.add_interface(hep::INTERFACE)));
+        if let Some(numbers) = mirrored.as_ref().and_then(|(_, index)| engine.interface(*index)) {
+            numbers.up = true;
+        }
+        let capturing = Arc::new(AtomicBool::new(mirrored.is_some()));
+        let is_off = config.is_off();
+        let mut capture = Capture { config, engine, slots: Vec::new(), capturing, mirrored };
         let mut failure = None;
         for name in names {
             match capture.add(&name) {
@@ -149,7 +166,7 @@ impl Capture {
                 Err(error) => return Err(error.into()),
             }
         }
-        if !capture.capturing.load(Ordering::Relaxed) {
+        if capture.slots.iter().all(|slot| slot.open.is_none()) && !(is_off && capture.mirrored.is_some()) {
             return Err(failure.map_or(StartError::NoInterface, StartError::Live));
         }
         Ok(capture)
@@ -180,7 +197,8 @@ impl Capture {
         if let Some(numbers) = self.engine.interface(slot.index) {
             numbers.up = slot.open.is_some();
         }
-        self.capturing.store(self.slots.iter().any(|slot| slot.open.is_some()), Ordering::Relaxed);
+        let some = self.mirrored.is_some() || self.slots.iter().any(|slot| slot.open.is_some());
+        self.capturing.store(some, Ordering::Relaxed);
     }
 
     fn run(mut self, inbox: &Receiver<Request>, signal: &OwnedFd) {
@@ -190,6 +208,7 @@ impl Capture {
             for slot in 0..self.slots.len() {
                 self.read(slot);
             }
+            self.take_mirrored(signal);
             if housekeeping.elapsed() >= HOUSEKEEPING {
                 housekeeping = Instant::now();
                 self.housekeeping();
@@ -237,6 +256,18 @@ impl Capture {
         }
     }
 
+    /// A bounded share of what mirrors sent; the rest wakes the thread at once.
+    fn take_mirrored(&mut self, signal: &OwnedFd) {
+        let Some((inbox, index)) = &self.mirrored else { return };
+        for _ in 0..MIRRORED_BATCHES {
+            let Ok(batch) = inbox.try_recv() else { return };
+            for (arrival, packet) in batch.packets() {
+                self.engine.mirrored(*index, *arrival, packet);
+            }
+        }
+        wake(signal);
+    }
+
     /// Once a second: timers by the wall clock, drop counters, interfaces that came back.
     fn housekeeping(&mut self) {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -275,7 +306,7 @@ impl Capture {
     }
 }
 
-fn wake(signal: &OwnedFd) {
+pub(super) fn wake(signal: &OwnedFd) {
     // Were it full, the worker would be awake already.
     let _ = rustix::io::write(signal, &1u64.to_ne_bytes());
 }

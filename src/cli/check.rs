@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use crate::capture::filter;
+use crate::capture::{filter, hep};
 use crate::wire::LinkType;
 
 use super::ConfigArgs;
@@ -23,6 +23,9 @@ pub fn run(args: &CheckArgs) -> ExitCode {
     };
     let expression = filter::expression(&config.capture, LinkType::ETHERNET);
     if let Err(error) = filter::compile(&expression) {
+        return super::fail(error);
+    }
+    if let Err(error) = hep::check(&config.hep) {
         return super::fail(error);
     }
     let name = args.config.path().map_or("built-in defaults".into(), |path| path.display().to_string());

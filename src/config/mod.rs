@@ -4,6 +4,7 @@
 //! Keys that are not typed keep the values of `Config::default`, which are those of the shipped `config/sidetone.toml`.
 
 mod connections;
+mod hep;
 mod net;
 mod numbering;
 mod outcomes;
@@ -27,6 +28,7 @@ use jiff::tz::TimeZone;
 use crate::call::Rate;
 
 pub use connections::Connections;
+pub use hep::{Hep, Secret};
 pub use numbering::Numbering;
 pub use outcomes::OutcomeRule;
 pub use report::{ConfigError, Problem};
@@ -41,6 +43,8 @@ pub struct Config {
     pub web: Web,
     /// Live capture.
     pub capture: Capture,
+    /// The listener for mirrored packets.
+    pub hep: Hep,
     /// RTP streams.
     pub media: Media,
     /// SIP over TCP, WebSocket and SCTP.
@@ -77,7 +81,7 @@ pub struct Web {
 /// Live capture.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Capture {
-    /// Interface names; empty: the loopback and every interface that is up; `any` stands alone.
+    /// Interface names; empty: the loopback and every interface that is up; `any` and `none` stand alone.
     pub interfaces: Vec<String>,
     /// A BPF expression in place of the one made from the ports.
     pub filter: Option<String>,
@@ -229,6 +233,13 @@ pub enum LogFormat {
     Text,
     /// One JSON object a line.
     Json,
+}
+
+impl Capture {
+    /// Whether no interface is to be captured.
+    pub fn is_off(&self) -> bool {
+        self.interfaces == ["none"]
+    }
 }
 
 impl Config {

@@ -17,14 +17,15 @@ const MAX_LISTENERS: usize = 64;
 /// Longest name of a peer, as long as a DNS label (RFC 1035 section 2.3.4).
 const MAX_NAME: usize = 63;
 
-/// Names of interfaces; `any` only alone.
+/// Names of interfaces; `any` and `none` only alone.
 pub(super) fn interfaces(value: Value<'_>) -> Checked<Vec<String>> {
     let items = list(value, "interface names", "\"eth0\"")?;
     let names = distinct(each(items, interface)?)?;
-    match names.iter().find(|name| name.get_ref() == "any") {
-        Some(any) if names.len() > 1 => {
-            let message = "lists \"any\" beside other interfaces";
-            Err(vec![Fault::new(any.span(), message, "write [\"any\"] alone, or only the names")])
+    match names.iter().find(|name| name.get_ref() == "any" || name.get_ref() == "none") {
+        Some(word) if names.len() > 1 => {
+            let message = format!("lists \"{}\" beside other interfaces", word.get_ref());
+            let hint = format!("write [\"{}\"] alone, or only the names", word.get_ref());
+            Err(vec![Fault::new(word.span(), message, hint)])
         }
         _ => Ok(plain(names)),
     }

@@ -7,6 +7,7 @@ use humantime::format_duration;
 use ipnet::IpNet;
 use toml::Spanned;
 
+use super::hep;
 use super::net;
 use super::numbering;
 use super::outcomes;
@@ -34,9 +35,12 @@ pub(super) fn config(text: &str, name: &str, bad_byte: Option<usize>) -> Result<
         None => (text, bad_byte),
     };
     let mut document = Document::parse(text, bad_byte);
+    let web = web(&mut document);
+    let capture = capture(&mut document);
     let config = Config {
-        web: web(&mut document),
-        capture: capture(&mut document),
+        web,
+        hep: hep::read(&mut document, !capture.is_off()),
+        capture,
         media: media(&mut document),
         connections: super::connections::read(&mut document),
         calls: calls(&mut document),

@@ -19,7 +19,7 @@ static PACKETS: Family = Family::counter(
     &["version", "content"],
     "HEP packets taken, by what they mirror; of log lines and other content nothing else is read.",
 );
-static REJECTED: Family = Family::counter(
+pub static REJECTED: Family = Family::counter(
     "hep_rejected_packets_total",
     "",
     &["reason"],
@@ -31,21 +31,16 @@ static SKEWED: Family = Family::counter(
     &[],
     "HEP packets taken at their time of arrival, as the mirror's time was more than 5 s away from it.",
 );
-static CONNECTIONS: Family =
-    Family::gauge("hep_connections", "", &[], "Mirrors that are connected by TCP or TLS; UDP has no connections.");
-
 /// The families of this file, in the order of the catalogue.
-pub static FAMILIES: &[&Family] = &[&PACKETS, &REJECTED, &SKEWED, &CONNECTIONS];
+pub static FAMILIES: &[&Family] = &[&PACKETS, &REJECTED, &SKEWED];
 
 /// What is counted of HEP.
 #[derive(Clone, Debug, Default)]
 pub struct HepNumbers {
     packets: [[u64; Content::ALL.len()]; Version::ALL.len()],
-    /// By [`Refused`]; what a listener refuses only it knows.
-    pub rejected: [u64; Refused::ALL.len()],
+    /// Those of captured datagrams; a listener counts its own.
+    rejected: [u64; Refused::ALL.len()],
     skewed: u64,
-    /// Known to the listener alone.
-    pub connections: usize,
 }
 
 impl HepNumbers {
@@ -62,16 +57,10 @@ impl HepNumbers {
             out.add(&REJECTED, vec![fixed(reason.reason())], Value::Counter(count));
         }
         out.add(&SKEWED, Vec::new(), Value::Counter(self.skewed));
-        out.add(&CONNECTIONS, Vec::new(), Value::Gauge(self.connections as f64));
     }
 }
 
 impl Engine {
-    /// What only the listener knows of HEP: refusals, connections.
-    pub fn hep(&mut self) -> &mut HepNumbers {
-        &mut self.hep
-    }
-
     /// Takes a packet that a listener received at `arrival` from a mirror; `interface` is the listener's number.
     pub fn mirrored(&mut self, interface: usize, arrival: Timestamp, packet: &Mirrored<'_>) {
         // The clock goes by arrival: a mirror's own clock must not age anybody's entries.

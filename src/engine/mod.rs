@@ -23,8 +23,8 @@ use crate::wire::rtp::{self, Kind};
 use crate::wire::sip::{self, Content, Malformed};
 use crate::wire::{self, Datagram, Decoded, Endpoint, LinkType, Transport, Undecoded};
 
-pub use hep::{FAMILIES as HEP_FAMILIES, HepNumbers};
-pub use numbers::{FAMILIES, InterfaceNumbers};
+pub use hep::{FAMILIES as HEP_FAMILIES, HepNumbers, REJECTED as HEP_REJECTED};
+pub use numbers::{DROPPED, FAMILIES, InterfaceNumbers};
 
 /// How often timers and intervals of quiet streams are looked after.
 const TICK: Duration = Duration::from_secs(1);

@@ -10,7 +10,7 @@ static PACKETS: Family =
     Family::counter("capture_packets_total", "", LABELS, "Frames that the capture delivered to this program.");
 static BYTES: Family =
     Family::counter("capture_bytes_total", "bytes", LABELS, "Bytes on the wire of the frames delivered.");
-static DROPPED: Family = Family::counter(
+pub static DROPPED: Family = Family::counter(
     "capture_dropped_packets_total",
     "",
     &["interface", "where"],

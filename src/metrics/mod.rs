@@ -13,6 +13,7 @@ pub fn catalogue() -> Vec<&'static Family> {
     let mut all: Vec<&'static Family> = Vec::new();
     all.extend(crate::engine::FAMILIES);
     all.extend(crate::engine::HEP_FAMILIES);
+    all.extend(crate::capture::hep::FAMILIES);
     all.extend(crate::call::FAMILIES);
     all.extend(crate::call::CALL_FAMILIES);
     all.extend(crate::call::VOICE_REPORT_FAMILIES);
