@@ -5,6 +5,7 @@
 #![deny(unsafe_code)]
 
 mod arrivals;
+mod expiring;
 mod generations;
 pub mod time;
 

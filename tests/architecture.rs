@@ -45,9 +45,10 @@ const LAYERS: [(&str, &[&str]); 7] = [
     // SDP names codecs; their table is arithmetic and knows nothing of bytes.
     // Fragments wait in a table, by the packets' own time.
     ("wire", &["arrivals", "quality", "time"]),
+    ("expiring", &["time"]),
     ("generations", &["time"]),
     ("site", &["wire"]),
-    ("call", &["arrivals", "generations", "media", "numbers", "site", "time", "wire"]),
+    ("call", &["expiring", "generations", "media", "numbers", "site", "time", "wire"]),
     ("media", &["arrivals", "generations", "numbers", "quality", "site", "time", "wire"]),
     ("connections", &["numbers", "time", "wire"]),
     ("engine", &["call", "config", "connections", "media", "numbers", "site", "time", "wire"]),

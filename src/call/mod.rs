@@ -47,6 +47,7 @@ pub use dialog::{Call, State};
 pub use number::{Number, Plan};
 pub use numbers::{FAMILIES, Numbers};
 pub use outcome::{Cause, EndedBy, Outcome};
+pub use registrations::FAMILIES as REGISTRATION_FAMILIES;
 pub use voice_reports::{FAMILIES as VOICE_REPORT_FAMILIES, SeenReport};
 pub use voicemail::Voicemail;
 
@@ -210,9 +211,11 @@ impl Signalling {
             self.numbers.observe_relay(method, seconds);
         }
         match message.start {
-            Start::Request { method: Method::Register, .. } => self.registrations.request(now, peer, message),
+            Start::Request { method: Method::Register, .. } => {
+                self.registrations.request(now, peer, message, &mut self.numbers.registrations);
+            }
             Start::Response { code } if method == Method::Register => {
-                self.registrations.response(now, code, message, &mut self.numbers);
+                self.registrations.response(now, code, message, &mut self.numbers.registrations);
             }
             Start::Request { method, .. } => {
                 if matches!(method, Method::Publish | Method::Notify) {

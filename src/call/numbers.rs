@@ -50,24 +50,6 @@ static RELAY_DELAY: Family = Family::histogram(
     &["method"],
     "Time that a SIP request or response spent inside this host, where it was seen coming in and going out under one Call-ID.",
 );
-static REGISTRATIONS_ACTIVE: Family = Family::gauge(
-    "sip_registrations_active",
-    "",
-    &["peer"],
-    "Registered bindings (address of record and contact) that have not expired.",
-);
-static REGISTRATION_ATTEMPTS: Family = Family::counter(
-    "sip_registration_attempts_total",
-    "",
-    &["peer", "result"],
-    "Registration attempts by result; a challenge and the REGISTER that answers it are one attempt.",
-);
-static REGISTRATION_DELAY: Family = Family::histogram(
-    "sip_registration_delay_seconds",
-    "seconds",
-    &["peer"],
-    "RFC 6076 section 4.1: first REGISTER of a successful attempt to its 200.",
-);
 static RELEASES: Family = Family::counter(
     "call_releases_total",
     "",
@@ -81,39 +63,8 @@ static TRANSFERS: Family = Family::counter(
     "Transfers: refer is a REFER within a call that was accepted (RFC 3515), replaces an answered INVITE that takes another dialog's place (RFC 3891).",
 );
 /// The families of this folder, in the order of the catalogue.
-pub static FAMILIES: &[&Family] = &[
-    &REQUESTS,
-    &RESPONSES,
-    &RETRANSMISSIONS,
-    &MALFORMED,
-    &RESPONSE_TIME,
-    &RELAY_DELAY,
-    &REGISTRATIONS_ACTIVE,
-    &REGISTRATION_ATTEMPTS,
-    &REGISTRATION_DELAY,
-    &RELEASES,
-    &TRANSFERS,
-];
-
-/// How a registration attempt ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[repr(u8)]
-pub enum Registration {
-    Success = 0,
-    Unauthorized,
-    Rejected,
-    Timeout,
-}
-
-const REGISTRATION_RESULTS: [&str; 4] = ["success", "unauthorized", "rejected", "timeout"];
-
-/// Numbers of the registrations of one peer.
-#[derive(Clone, Debug)]
-pub struct RegistrationCell {
-    pub active: u64,
-    pub results: [u64; 4],
-    pub delay: Histogram,
-}
+pub static FAMILIES: &[&Family] =
+    &[&REQUESTS, &RESPONSES, &RETRANSMISSIONS, &MALFORMED, &RESPONSE_TIME, &RELAY_DELAY, &RELEASES, &TRANSFERS];
 
 /// All numbers of the signalling side of one worker.
 #[derive(Clone, Debug, Default)]
@@ -127,7 +78,7 @@ pub struct Numbers {
     calls: HashMap<CellKey, Cell>,
     releases: HashMap<(EndedBy, Cause, Direction), u64>,
     transfers: HashMap<(&'static str, Direction), u64>,
-    registrations: HashMap<PeerId, RegistrationCell>,
+    pub registrations: super::registrations::Numbers,
     pub voice_reports: super::voice_reports::Numbers,
     pub business: super::business::Numbers,
 }
@@ -176,14 +127,6 @@ impl Numbers {
         self.calls.entry(key).or_insert_with(Cell::new)
     }
 
-    pub fn registration(&mut self, peer: PeerId) -> &mut RegistrationCell {
-        self.registrations.entry(peer).or_insert_with(|| RegistrationCell {
-            active: 0,
-            results: [0; 4],
-            delay: Histogram::new(DELAY_BOUNDS),
-        })
-    }
-
     /// The peak starts anew from the calls that are in progress now.
     pub fn reset_peaks(&mut self) {
         for cell in self.calls.values_mut() {
@@ -215,22 +158,12 @@ impl Numbers {
         Malformed::ALL.into_iter().zip(self.malformed)
     }
 
-    /// Registration results and live bindings of all peers, for the report.
-    pub fn registrations(&self) -> ([u64; 4], u64) {
-        self.registrations.values().fold(([0; 4], 0), |(mut results, active), cell| {
-            for (sum, n) in results.iter_mut().zip(cell.results) {
-                *sum += n;
-            }
-            (results, active + cell.active)
-        })
-    }
-
     pub fn collect(&self, site: &Site, out: &mut Collection) {
         for family in FAMILIES.iter().chain(cell::FAMILIES) {
             out.declare(family);
         }
         self.collect_messages(site, out);
-        self.collect_registrations(site, out);
+        self.registrations.collect(site, out);
         self.voice_reports.collect(site, out);
         self.business.collect(out);
         for (key, cell) in &self.calls {
@@ -276,17 +209,6 @@ impl Numbers {
         }
         for (method, histogram) in &self.relay_delay {
             out.add(&RELAY_DELAY, vec![fixed(method.name())], Value::Histogram(histogram.clone()));
-        }
-    }
-
-    fn collect_registrations(&self, site: &Site, out: &mut Collection) {
-        for (peer, cell) in &self.registrations {
-            let peer = site.name(*peer);
-            out.add(&REGISTRATIONS_ACTIVE, vec![peer.clone()], Value::Gauge(cell.active as f64));
-            for (result, count) in REGISTRATION_RESULTS.into_iter().zip(cell.results) {
-                out.add(&REGISTRATION_ATTEMPTS, vec![peer.clone(), fixed(result)], Value::Counter(count));
-            }
-            out.add(&REGISTRATION_DELAY, vec![peer], Value::Histogram(cell.delay.clone()));
         }
     }
 }

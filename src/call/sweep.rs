@@ -38,7 +38,7 @@ impl Signalling {
                 Due::Lost(alive, event) => self.lose(at, alive, event),
             }
         }
-        self.registrations.tick(now, &mut self.numbers);
+        self.registrations.tick(now, &mut self.numbers.registrations);
         self.business.tick(now);
     }
 
@@ -94,7 +94,7 @@ impl Signalling {
             }
             self.settle(at);
         }
-        self.registrations.finish(&mut self.numbers);
+        self.registrations.finish(now, &mut self.numbers.registrations);
         let mut calls = std::mem::take(&mut self.reports);
         for at in 0..self.calls.slots() {
             if let Some(call) = self.calls.get(at) {
@@ -125,13 +125,14 @@ impl Signalling {
 
     /// Entries that gave way at the cap of each table.
     pub fn evicted(&self) -> impl IntoIterator<Item = (&'static str, u64)> {
+        let (attempts, bindings) = self.registrations.evicted();
         [
             ("calls", self.calls.evicted),
             ("transactions", self.transactions.evicted()),
             ("passing_messages", self.relays.evicted()),
             ("leg_headers", self.legs.evicted()),
-            ("registration_attempts", self.registrations.evicted_attempts),
-            ("registrations", self.registrations.evicted_bindings),
+            ("registration_attempts", attempts),
+            ("registrations", bindings),
             ("voice_reports", self.voice_reports.evicted()),
             ("missed_calls", self.business.missed_calls().1),
         ]

@@ -16,6 +16,7 @@ pub fn catalogue() -> Vec<&'static Family> {
     all.extend(crate::capture::hep::FAMILIES);
     all.extend(crate::call::FAMILIES);
     all.extend(crate::call::CALL_FAMILIES);
+    all.extend(crate::call::REGISTRATION_FAMILIES);
     all.extend(crate::call::VOICE_REPORT_FAMILIES);
     all.extend(crate::call::BUSINESS_FAMILIES);
     all.extend(crate::call::COST_FAMILIES);

@@ -50,7 +50,10 @@ struct Registrations {
     attempts: u64,
     successes: u64,
     failures: u64,
+    ineffective: u64,
     active_at_end: u64,
+    users_at_end: u64,
+    bindings: BTreeMap<&'static str, u64>,
 }
 
 #[derive(Serialize)]
@@ -132,9 +135,16 @@ fn sip(analysis: &Analysis) -> Sip {
 }
 
 fn registrations(analysis: &Analysis) -> Registrations {
-    let (results, active_at_end) = analysis.signalling.registrations();
-    let attempts = results.iter().sum();
-    Registrations { attempts, successes: results[0], failures: attempts - results[0], active_at_end }
+    let totals = analysis.signalling.registrations.totals();
+    Registrations {
+        attempts: totals.attempts,
+        successes: totals.successes,
+        failures: totals.attempts - totals.successes,
+        ineffective: totals.ineffective,
+        active_at_end: totals.active,
+        users_at_end: totals.users,
+        bindings: totals.changes().map(|(change, count)| (change.name(), count)).collect(),
+    }
 }
 
 fn call(findings: &Findings, at: usize) -> CallEntry {

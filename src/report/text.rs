@@ -271,9 +271,9 @@ fn signalling(findings: &Findings, out: &mut String) -> fmt::Result {
     writeln!(out, "  requests         {}", or_none(requests))?;
     writeln!(out, "  responses        {}", or_none(responses))?;
     writeln!(out, "  retransmissions  {}", numbers.retransmissions())?;
-    let (results, active) = numbers.registrations();
-    let attempts: u64 = results.iter().sum();
-    writeln!(out, "  registrations    {attempts} attempts, {} successful, {active} active at the end", results[0])?;
+    let registrations = numbers.registrations.totals();
+    let (attempts, successes, active) = (registrations.attempts, registrations.successes, registrations.active);
+    writeln!(out, "  registrations    {attempts} attempts, {successes} successful, {active} active at the end")?;
     writeln!(out, "  RTCP packets     {}", or_none(rtcp))
 }
 

@@ -6,7 +6,7 @@ pub mod framing;
 mod header;
 mod method;
 
-pub use header::{host_of, parameter, uri_of, user_of};
+pub use header::{host_of, parameter, uri_of, user_of, values};
 pub use method::Method;
 
 /// The longest Call-ID that is taken for one; longer ones are refused, so that no table keeps them.

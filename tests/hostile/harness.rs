@@ -150,6 +150,11 @@ impl Samples {
         assert_eq!(self.sum("call_final_status_total", ""), ended, "each end has one final status, or none");
         assert_eq!(attempts, self.sum("call_attempts_by_hour_total", ""), "attempts against those by hour");
         assert_eq!(self.sum("rtp_streams_active", ""), self.tracked("streams") as f64, "active streams");
+        let bindings = self.sum("sip_registrations_active", "");
+        assert_eq!(bindings, self.tracked("registrations") as f64, "active registrations");
+        let kind = |kind: &str| self.sum("sip_registrations_total", &format!("kind=\"{kind}\""));
+        let gone = kind("removal") + kind("expired") + kind("dropped") + self.evicted("registrations") as f64;
+        assert_eq!(kind("new") + kind("listed"), bindings + gone, "bindings that came, and {gone} that went");
         let lost = self.sum("rtp_packets_lost_total", "");
         assert!(lost <= self.sum("rtp_packets_expected_total", ""), "{lost} packets lost, more than expected");
     }

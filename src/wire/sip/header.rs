@@ -7,6 +7,18 @@ pub(super) fn first_value(value: &[u8]) -> &[u8] {
     value[..find_outside(value, b',').unwrap_or(value.len())].trim_ascii_end()
 }
 
+/// The values of one header field: commas outside quotes and angle brackets divide them. Empty ones are left out.
+pub fn values(field: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut rest = Some(field);
+    let next = move || {
+        let all = rest?;
+        let end = find_outside(all, b',');
+        rest = end.map(|at| &all[at + 1..]);
+        Some(all[..end.unwrap_or(all.len())].trim_ascii())
+    };
+    std::iter::from_fn(next).filter(|value| !value.is_empty())
+}
+
 /// Where `wanted` stands outside of quoted strings and `<...>`.
 fn find_outside(value: &[u8], wanted: u8) -> Option<usize> {
     let (mut quoted, mut angle, mut escaped) = (false, false, false);
