@@ -13,9 +13,9 @@ use sidetone::metrics::{Workers, render};
 use sidetone::numbers::Collection;
 use sidetone::quality::codec::CodecId;
 use sidetone::quality::{Conditions, rate};
-use sidetone::site::Site;
+use sidetone::site::{PeerId, Site};
 use sidetone::time::Timestamp;
-use sidetone::wire::{LinkType, decode, rtp, sdp, sip};
+use sidetone::wire::{Ip, LinkType, decode, rtp, sdp, sip};
 
 #[allow(dead_code)] // shared with tests/hostile.rs
 #[path = "../tests/hostile/packets.rs"]
@@ -81,6 +81,32 @@ fn engine(config: &Config, site: Site) -> Engine {
 
 fn endpoint(network: u8, n: usize) -> SocketAddr {
     address(&format!("10.{network}.{}.{}:20000", n >> 8 & 255, n & 255))
+}
+
+/// Whose an address is, among a thousand peers with five networks each: on the path of every message and new stream.
+fn peers(criterion: &mut Criterion) {
+    let networks = |n: u32| -> Vec<ipnet::IpNet> {
+        let (a, b) = (n >> 8 & 255, n & 255);
+        let text = ["10.A.B.0/24", "10.A.B.128/25", "172.16.A.B/32", "2001:db8:A:B::/64", "2001:db8:A:B:1::/80"];
+        let filled = text.map(|text| text.replace('A', &a.to_string()).replace('B', &b.to_string()));
+        filled.iter().map(|text| text.parse().expect("a network")).collect()
+    };
+    let named: Vec<_> = (0..1000).map(|n| (format!("peer-{n}"), networks(n))).collect();
+    let site = Site::new(vec!["192.0.2.0/24".parse().expect("a network")], &named);
+    let mut group = criterion.benchmark_group("site");
+    for (kind, template) in [("IPv4", "10.A.B.200"), ("IPv6", "2001:db8:A:B:1::7"), ("nobody's", "11.A.B.200")] {
+        let addresses: Vec<Ip> = (0..1000u32)
+            .map(|n| n * 617 % 1000)
+            .map(|n| template.replace('A', &(n >> 8).to_string()).replace('B', &(n & 255).to_string()))
+            .map(|text| text.parse::<std::net::IpAddr>().expect("an address").into())
+            .collect();
+        group.throughput(Throughput::Elements(addresses.len() as u64));
+        let ours = Ip::v4([192, 0, 2, 1]);
+        group.bench_function(BenchmarkId::new("direction and peer among 5,000 networks", kind), |b| {
+            b.iter(|| addresses.iter().filter(|ip| site.place(**ip, black_box(ours)).1 != PeerId::OTHER).count());
+        });
+    }
+    group.finish();
 }
 
 /// Packets of many streams in turn, as they come off a wire: every packet meets a stream that was not touched for long.
@@ -178,5 +204,5 @@ fn scrape(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, decoding, signalling, streams, loss_pattern, e_model, scrape);
+criterion_group!(benches, decoding, signalling, peers, streams, loss_pattern, e_model, scrape);
 criterion_main!(benches);

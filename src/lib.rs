@@ -19,6 +19,7 @@ pub mod quality;
 pub mod site;
 
 pub mod engine;
+pub mod labels;
 pub mod numbers;
 
 pub mod metrics;

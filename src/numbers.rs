@@ -146,6 +146,11 @@ impl Collection {
         }
     }
 
+    /// Sets a series that all workers say the same of.
+    pub fn put(&mut self, family: &'static Family, labels: Labels, value: Value) {
+        self.declare(family).insert(labels, value);
+    }
+
     /// All families in the order of their first mention, their series sorted by labels.
     pub fn into_sorted(self) -> impl Iterator<Item = (&'static Family, Vec<(Labels, Value)>)> {
         self.families.into_iter().map(|(family, series)| {

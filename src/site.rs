@@ -1,11 +1,13 @@
 //! Which addresses are ours and whose the others are: `direction`, `peer`, `origin`, `destination`.
 
+mod networks;
+
 use std::borrow::Cow;
-use std::net::IpAddr;
 
 use ipnet::IpNet;
 
 use crate::wire::Ip;
+use networks::Networks;
 
 /// Index of a configured peer network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -44,20 +46,35 @@ impl Direction {
 /// The configured view of the network.
 #[derive(Clone, Debug, Default)]
 pub struct Site {
-    local: Vec<IpNet>,
+    local: Networks<()>,
+    peers: Networks<PeerId>,
     names: Vec<String>,
-    /// Longest prefix first, so that the first match is the best.
-    peers: Vec<(IpNet, PeerId)>,
+    /// Calls that each peer takes at once, in the order of the names.
+    capacities: Vec<Option<u32>>,
 }
 
 impl Site {
     pub fn new(local: Vec<IpNet>, named: &[(String, Vec<IpNet>)]) -> Site {
-        let mut peers = Vec::new();
-        for (index, (_, networks)) in named.iter().enumerate() {
-            peers.extend(networks.iter().map(|network| (*network, PeerId(index as u16))));
+        let peers = named
+            .iter()
+            .zip(0..)
+            .flat_map(|((_, networks), index)| networks.iter().map(move |network| (*network, PeerId(index))));
+        Site {
+            local: Networks::new(local.into_iter().map(|network| (network, ()))),
+            peers: Networks::new(peers),
+            names: named.iter().map(|(name, _)| name.clone()).collect(),
+            capacities: Vec::new(),
         }
-        peers.sort_by_key(|(network, _)| std::cmp::Reverse(network.prefix_len()));
-        Site { local, names: named.iter().map(|(name, _)| name.clone()).collect(), peers }
+    }
+
+    /// What the peers take at once, in their order.
+    pub fn with_capacities(self, capacities: impl Iterator<Item = Option<u32>>) -> Site {
+        Site { capacities: capacities.collect(), ..self }
+    }
+
+    /// Calls at once of those peers that have a limit.
+    pub fn capacities(&self) -> impl Iterator<Item = (PeerId, u32)> + '_ {
+        (0..).map(PeerId).zip(&self.capacities).filter_map(|(peer, capacity)| Some((peer, (*capacity)?)))
     }
 
     /// Whether there are addresses that are ours: of a capture file nobody may have said.
@@ -66,8 +83,7 @@ impl Site {
     }
 
     pub fn is_local(&self, ip: Ip) -> bool {
-        let ip = IpAddr::from(ip);
-        self.local.iter().any(|network| network.contains(&ip))
+        self.local.find(ip).is_some()
     }
 
     /// Whether what came to one address and what left from another were on the same host: this one. Where nobody said which
@@ -82,8 +98,7 @@ impl Site {
 
     /// The configured network that holds an address.
     pub fn peer(&self, ip: Ip) -> PeerId {
-        let ip = IpAddr::from(ip);
-        self.peers.iter().find(|(network, _)| network.contains(&ip)).map_or(PeerId::OTHER, |(_, peer)| *peer)
+        self.peers.find(ip).unwrap_or(PeerId::OTHER)
     }
 
     pub fn direction(&self, source: Ip, destination: Ip) -> Direction {

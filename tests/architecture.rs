@@ -41,17 +41,18 @@ const BANNED: [&str; 27] = [
 const BANNED_STD: [&str; 4] = ["fs", "io", "env", "process"];
 
 /// Who may import whom in the core; a module that is not here may import nothing of this crate.
-const LAYERS: [(&str, &[&str]); 7] = [
+const LAYERS: [(&str, &[&str]); 9] = [
     // SDP names codecs; their table is arithmetic and knows nothing of bytes.
     // Fragments wait in a table, by the packets' own time.
     ("wire", &["arrivals", "quality", "time"]),
     ("expiring", &["time"]),
     ("generations", &["time"]),
+    ("labels", &["numbers", "site"]),
     ("site", &["wire"]),
-    ("call", &["expiring", "generations", "media", "numbers", "site", "time", "wire"]),
-    ("media", &["arrivals", "generations", "numbers", "quality", "site", "time", "wire"]),
+    ("call", &["expiring", "generations", "labels", "media", "numbers", "site", "time", "wire"]),
+    ("media", &["arrivals", "generations", "labels", "numbers", "quality", "site", "time", "wire"]),
     ("connections", &["numbers", "time", "wire"]),
-    ("engine", &["call", "config", "connections", "media", "numbers", "site", "time", "wire"]),
+    ("engine", &["call", "config", "connections", "labels", "media", "numbers", "site", "time", "wire"]),
 ];
 
 /// What of media `call` may name: bounds of the same histograms. Media itself stays unknown to it.

@@ -117,6 +117,7 @@ fn the_documented_examples_are_valid_and_change_something() {
         let example = cells[6].trim_matches('`');
         let text = match key.as_str() {
             "peers.name" => format!("[[peers]]\n{example}\nnetworks = [\"192.0.2.1\"]"),
+            "peers.capacity" => format!("[[peers]]\nname = \"a\"\nnetworks = [\"192.0.2.1\"]\n{example}"),
             "peers.networks" => format!("[[peers]]\nname = \"a\"\n{example}"),
             "outcomes.status" | "outcomes.cause" => format!("[[outcomes]]\n{example}\noutcome = \"busy\""),
             "outcomes.outcome" => format!("[[outcomes]]\nstatus = [603]\n{example}"),
@@ -276,6 +277,7 @@ fn the_ends_of_each_range_are_valid_and_one_further_is_not() {
         ("quality.playout_min", ["'0s'", "'200ms'"], ["'201ms'", "'501ms'"]),
         ("quality.playout_max", ["'20ms'", "'500ms'"], ["'19ms'", "'501ms'"]),
         ("quality.assumed_delay", ["'0s'", "'500ms'"], ["'-1s'", "'501ms'"]),
+        ("labels.max_series", ["100", "100000"], ["99", "100001"]),
         ("capture.sip_ports", ["[1]", "[65535]"], ["[0]", "[65536]"]),
         ("capture.media_ports", ["['1-1']", "['1-65535']"], ["['0-1']", "['1-65536']"]),
     ];

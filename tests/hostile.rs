@@ -20,6 +20,8 @@ mod harness;
 mod hep;
 #[path = "support/hep.rs"]
 mod hep_packets;
+#[path = "hostile/labels.rs"]
+mod labels;
 #[path = "hostile/memory.rs"]
 mod memory;
 #[path = "hostile/mutations.rs"]

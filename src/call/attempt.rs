@@ -141,6 +141,7 @@ impl Signalling {
         if call.leg_of != 0 {
             return;
         }
+        call.key = self.numbers.admit(call.key);
         let cell = self.numbers.cell(call.key);
         match call.is_half_seen {
             true => cell.half_seen += 1,

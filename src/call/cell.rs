@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use crate::labels::{Labels, Series};
 use crate::media::MOS_BOUNDS;
 use crate::numbers::{Collection, Family, Histogram, Value, fixed};
 use crate::site::{Direction, PeerId, Site};
@@ -39,6 +40,12 @@ static ACTIVE_PEAK: Family = Family::gauge(
     "",
     CALL_LABELS,
     "Highest number of calls in progress since the scrape before (by whomever).",
+);
+static CAPACITY: Family = Family::gauge(
+    "call_capacity",
+    "",
+    &["peer"],
+    "Calls that a peer takes at once, as the configuration says (peers.capacity); peers without it are left out.",
 );
 static SETUP_DELAY: Family = Family::histogram(
     "call_setup_delay_seconds",
@@ -110,6 +117,7 @@ pub static FAMILIES: &[&Family] = &[
     &OUTCOMES,
     &ACTIVE,
     &ACTIVE_PEAK,
+    &CAPACITY,
     &SETUP_DELAY,
     &ANSWER_DELAY,
     &FAILURE_DELAY,
@@ -131,14 +139,43 @@ pub struct CellKey {
     pub destination: PeerId,
 }
 
+impl Labels for CellKey {
+    fn other(self) -> CellKey {
+        CellKey { origin: PeerId::OTHER, destination: PeerId::OTHER, ..self }
+    }
+}
+
+/// A value of the `code` label: of the wire there may be 600 for each peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Status {
+    /// There was no response.
+    None,
+    Code(u16),
+    Other,
+}
+
+impl Status {
+    pub fn name(self) -> Cow<'static, str> {
+        match self {
+            Status::None => fixed("none"),
+            Status::Code(code) => code.to_string().into(),
+            Status::Other => fixed("other"),
+        }
+    }
+}
+
+impl Labels for (CellKey, Status) {
+    fn other(self) -> (CellKey, Status) {
+        (self.0.other(), Status::Other)
+    }
+}
+
 /// Numbers of all calls with the same labels.
 #[derive(Clone, Debug)]
 pub struct Cell {
     pub attempts: u64,
     pub answers: u64,
     outcomes: [u64; Outcome::ALL.len()],
-    /// Ends by final status, 0 for none: a few of them, so that looking through is the fastest.
-    finals: Vec<(u16, u64)>,
     pub half_seen: u64,
     pub disconnect_timeouts: u64,
     /// Calls in each of the live states.
@@ -160,7 +197,6 @@ impl Cell {
             attempts: 0,
             answers: 0,
             outcomes: [0; Outcome::ALL.len()],
-            finals: Vec::new(),
             half_seen: 0,
             disconnect_timeouts: 0,
             active: [0; State::LIVE.len()],
@@ -181,14 +217,8 @@ impl Cell {
         self.peak = self.active.iter().sum();
     }
 
-    /// An attempt has ended.
-    pub fn count_end(&mut self, outcome: Outcome, status: Option<u16>) {
+    pub fn count_outcome(&mut self, outcome: Outcome) {
         self.outcomes[outcome as usize] += 1;
-        let status = status.unwrap_or(0);
-        match self.finals.iter_mut().find(|(code, _)| *code == status) {
-            Some((_, count)) => *count += 1,
-            None => self.finals.push((status, 1)),
-        }
     }
 
     /// Moves a call from one state to another; `None` is before the first.
@@ -202,24 +232,16 @@ impl Cell {
         self.peak = self.peak.max(self.active.iter().sum());
     }
 
-    pub fn collect(&self, key: CellKey, site: &Site, out: &mut Collection) {
-        let labels = vec![fixed(key.direction.name()), site.name(key.origin), site.name(key.destination)];
-        let with = |first: Cow<'static, str>| {
-            let mut all = vec![first];
-            all.extend(labels.iter().cloned());
-            all
-        };
+    fn collect(&self, key: CellKey, site: &Site, out: &mut Collection) {
+        let labels = labels(key, site);
+        let with = |first: &'static str| [&[fixed(first)][..], &labels].concat();
         out.add(&ATTEMPTS, labels.clone(), Value::Counter(self.attempts));
         out.add(&ANSWERS, labels.clone(), Value::Counter(self.answers));
         for (outcome, count) in Outcome::ALL.into_iter().zip(self.outcomes) {
-            out.add(&OUTCOMES, with(fixed(outcome.name())), Value::Counter(count));
-        }
-        for (code, count) in &self.finals {
-            let code = if *code == 0 { fixed("none") } else { code.to_string().into() };
-            out.add(&FINAL_STATUS, with(code), Value::Counter(*count));
+            out.add(&OUTCOMES, with(outcome.name()), Value::Counter(count));
         }
         for (state, count) in State::LIVE.into_iter().zip(self.active) {
-            out.add(&ACTIVE, with(fixed(state)), Value::Gauge(count as f64));
+            out.add(&ACTIVE, with(state), Value::Gauge(count as f64));
         }
         out.add(&HALF_SEEN, labels.clone(), Value::Counter(self.half_seen));
         out.add(&DISCONNECT_TIMEOUTS, labels.clone(), Value::Counter(self.disconnect_timeouts));
@@ -236,5 +258,30 @@ impl Cell {
         ] {
             out.add(family, labels.clone(), Value::Histogram(histogram.clone()));
         }
+    }
+}
+
+fn labels(key: CellKey, site: &Site) -> Vec<Cow<'static, str>> {
+    vec![fixed(key.direction.name()), site.name(key.origin), site.name(key.destination)]
+}
+
+/// Adds what is counted of calls, and what the peers take at once.
+pub fn collect(
+    calls: &Series<CellKey, Cell>,
+    finals: &Series<(CellKey, Status), u64>,
+    site: &Site,
+    out: &mut Collection,
+) {
+    calls.collect_overflow(&ATTEMPTS, out);
+    for (key, cell) in calls.iter() {
+        cell.collect(*key, site, out);
+    }
+    finals.collect_overflow(&FINAL_STATUS, out);
+    for ((key, status), count) in finals.iter() {
+        let labels = [&[status.name()][..], &labels(*key, site)].concat();
+        out.add(&FINAL_STATUS, labels, Value::Counter(*count));
+    }
+    for (peer, capacity) in site.capacities() {
+        out.put(&CAPACITY, vec![site.name(peer)], Value::Gauge(f64::from(capacity)));
     }
 }

@@ -164,7 +164,7 @@ impl Signalling {
         }
         if call.is_attempt() {
             self.business.ended(now, call, &mut self.numbers.business);
-            self.numbers.cell(key).count_end(outcome, call.final_status);
+            self.numbers.count_end(key, outcome, call.final_status);
         }
         self.effects.push(Effect::Ended { call: call.serial });
     }

@@ -57,6 +57,8 @@ pub struct Settings {
     pub max_calls: usize,
     pub max_transactions: usize,
     pub max_registrations: usize,
+    /// Label sets of one family of metrics.
+    pub max_series: usize,
     pub setup_timeout_nanos: i64,
     pub ring_timeout_nanos: i64,
     pub max_duration_nanos: i64,

@@ -1,14 +1,15 @@
 //! What is counted of signalling, calls and registrations.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
+use crate::labels::{Labels, Series};
 use crate::numbers::{Collection, Family, Histogram, Value, fixed, observe};
 use crate::site::{Direction, PeerId, Site};
 use crate::wire::Transport;
 use crate::wire::sip::{Malformed, Method};
 
-use super::cell::{self, Cell, CellKey};
-use super::outcome::{Cause, EndedBy};
+use super::cell::{self, Cell, CellKey, Status};
+use super::outcome::{Cause, EndedBy, Outcome};
 
 pub(super) const DELAY_BOUNDS: &[f64] =
     &[0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 7.5, 10.0, 15.0, 20.0, 30.0, 60.0];
@@ -66,16 +67,47 @@ static TRANSFERS: Family = Family::counter(
 pub static FAMILIES: &[&Family] =
     &[&REQUESTS, &RESPONSES, &RETRANSMISSIONS, &MALFORMED, &RESPONSE_TIME, &RELAY_DELAY, &RELEASES, &TRANSFERS];
 
+type Requests = (Method, Direction, PeerId, Transport);
+type Responses = (Method, Status, Direction, PeerId, Transport);
+type Retransmissions = (Method, &'static str, PeerId);
+
+impl Labels for Requests {
+    fn other(self) -> Requests {
+        (self.0, self.1, PeerId::OTHER, self.3)
+    }
+}
+
+impl Labels for Responses {
+    fn other(self) -> Responses {
+        (self.0, Status::Other, self.2, PeerId::OTHER, self.4)
+    }
+}
+
+impl Labels for Retransmissions {
+    fn other(self) -> Retransmissions {
+        (self.0, self.1, PeerId::OTHER)
+    }
+}
+
+impl Labels for (Method, PeerId) {
+    fn other(self) -> (Method, PeerId) {
+        (self.0, PeerId::OTHER)
+    }
+}
+
 /// All numbers of the signalling side of one worker.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Numbers {
-    requests: HashMap<(Method, Direction, PeerId, Transport), u64>,
-    responses: HashMap<(Method, u16, Direction, PeerId, Transport), u64>,
-    retransmissions: HashMap<(Method, &'static str, PeerId), u64>,
+    requests: Series<Requests, u64>,
+    responses: Series<Responses, u64>,
+    /// By status code alone, for the report.
+    codes: BTreeMap<u16, u64>,
+    retransmissions: Series<Retransmissions, u64>,
     malformed: [u64; Malformed::ALL.len()],
-    response_time: HashMap<(Method, PeerId), Histogram>,
+    response_time: Series<(Method, PeerId), Histogram>,
     relay_delay: HashMap<Method, Histogram>,
-    calls: HashMap<CellKey, Cell>,
+    calls: Series<CellKey, Cell>,
+    finals: Series<(CellKey, Status), u64>,
     releases: HashMap<(EndedBy, Cause, Direction), u64>,
     transfers: HashMap<(&'static str, Direction), u64>,
     pub registrations: super::registrations::Numbers,
@@ -85,19 +117,36 @@ pub struct Numbers {
 
 impl Numbers {
     pub fn new(settings: &super::Settings) -> Numbers {
-        Numbers { business: super::business::Numbers::new(&settings.business), ..Numbers::default() }
+        let max_series = settings.max_series;
+        Numbers {
+            requests: Series::new(max_series),
+            responses: Series::new(max_series),
+            codes: BTreeMap::new(),
+            retransmissions: Series::new(max_series),
+            malformed: Default::default(),
+            response_time: Series::new(max_series),
+            relay_delay: HashMap::new(),
+            calls: Series::new(max_series),
+            finals: Series::new(max_series),
+            releases: HashMap::new(),
+            transfers: HashMap::new(),
+            registrations: super::registrations::Numbers::new(max_series),
+            voice_reports: super::voice_reports::Numbers::new(max_series),
+            business: super::business::Numbers::new(&settings.business),
+        }
     }
 
     pub fn count_request(&mut self, method: Method, direction: Direction, peer: PeerId, transport: Transport) {
-        *self.requests.entry((method, direction, peer, transport)).or_default() += 1;
+        self.requests.count((method, direction, peer, transport));
     }
 
     pub fn count_response(&mut self, method: Method, code: u16, to: (Direction, PeerId), transport: Transport) {
-        *self.responses.entry((method, code, to.0, to.1, transport)).or_default() += 1;
+        self.responses.count((method, Status::Code(code), to.0, to.1, transport));
+        *self.codes.entry(code).or_default() += 1;
     }
 
     pub fn count_retransmission(&mut self, method: Method, kind: &'static str, peer: PeerId) {
-        *self.retransmissions.entry((method, kind, peer)).or_default() += 1;
+        self.retransmissions.count((method, kind, peer));
     }
 
     pub fn count_malformed(&mut self, reason: Malformed) {
@@ -105,7 +154,7 @@ impl Numbers {
     }
 
     pub fn observe_response(&mut self, method: Method, peer: PeerId, seconds: f64) {
-        observe(&mut self.response_time, (method, peer), RESPONSE_BOUNDS, seconds);
+        self.response_time.row((method, peer), || Histogram::new(RESPONSE_BOUNDS)).observe(seconds);
     }
 
     pub fn observe_relay(&mut self, method: Method, seconds: f64) {
@@ -123,8 +172,19 @@ impl Numbers {
         *self.transfers.entry((kind, direction)).or_default() += 1;
     }
 
+    /// The labels under which a call counts from its first message to its last.
+    pub fn admit(&mut self, key: CellKey) -> CellKey {
+        self.calls.admit(key)
+    }
+
     pub fn cell(&mut self, key: CellKey) -> &mut Cell {
-        self.calls.entry(key).or_insert_with(Cell::new)
+        self.calls.row(key, Cell::new)
+    }
+
+    /// An attempt has ended.
+    pub fn count_end(&mut self, key: CellKey, outcome: Outcome, status: Option<u16>) {
+        self.cell(key).count_outcome(outcome);
+        self.finals.count((key, status.map_or(Status::None, Status::Code)));
     }
 
     /// The peak starts anew from the calls that are in progress now.
@@ -142,16 +202,12 @@ impl Numbers {
     }
 
     /// Responses by status code, ascending, for the report.
-    pub fn responses_by_code(&self) -> std::collections::BTreeMap<u16, u64> {
-        let mut codes = std::collections::BTreeMap::new();
-        for ((_, code, ..), count) in &self.responses {
-            *codes.entry(*code).or_default() += count;
-        }
-        codes
+    pub fn responses_by_code(&self) -> &BTreeMap<u16, u64> {
+        &self.codes
     }
 
     pub fn retransmissions(&self) -> u64 {
-        self.retransmissions.values().sum()
+        self.retransmissions.iter().map(|(_, n)| n).sum()
     }
 
     pub fn malformed(&self) -> impl Iterator<Item = (Malformed, u64)> + '_ {
@@ -166,9 +222,7 @@ impl Numbers {
         self.registrations.collect(site, out);
         self.voice_reports.collect(site, out);
         self.business.collect(out);
-        for (key, cell) in &self.calls {
-            cell.collect(*key, site, out);
-        }
+        cell::collect(&self.calls, &self.finals, site, out);
         for ((by, cause, direction), count) in &self.releases {
             let labels = vec![fixed(by.name()), fixed(cause.name()), fixed(direction.name())];
             out.add(&RELEASES, labels, Value::Counter(*count));
@@ -179,21 +233,25 @@ impl Numbers {
     }
 
     fn collect_messages(&self, site: &Site, out: &mut Collection) {
-        for ((method, direction, peer, transport), count) in &self.requests {
+        self.requests.collect_overflow(&REQUESTS, out);
+        self.responses.collect_overflow(&RESPONSES, out);
+        self.retransmissions.collect_overflow(&RETRANSMISSIONS, out);
+        self.response_time.collect_overflow(&RESPONSE_TIME, out);
+        for ((method, direction, peer, transport), count) in self.requests.iter() {
             let labels = vec![fixed(method.name()), fixed(direction.name()), site.name(*peer), fixed(transport.name())];
             out.add(&REQUESTS, labels, Value::Counter(*count));
         }
-        for ((method, code, direction, peer, transport), count) in &self.responses {
+        for ((method, code, direction, peer, transport), count) in self.responses.iter() {
             let labels = vec![
                 fixed(method.name()),
-                code.to_string().into(),
+                code.name(),
                 fixed(direction.name()),
                 site.name(*peer),
                 fixed(transport.name()),
             ];
             out.add(&RESPONSES, labels, Value::Counter(*count));
         }
-        for ((method, kind, peer), count) in &self.retransmissions {
+        for ((method, kind, peer), count) in self.retransmissions.iter() {
             out.add(
                 &RETRANSMISSIONS,
                 vec![fixed(method.name()), fixed(kind), site.name(*peer)],
@@ -203,7 +261,7 @@ impl Numbers {
         for (reason, count) in self.malformed() {
             out.add(&MALFORMED, vec![fixed(reason.reason())], Value::Counter(count));
         }
-        for ((method, peer), histogram) in &self.response_time {
+        for ((method, peer), histogram) in self.response_time.iter() {
             let labels = vec![fixed(method.name()), site.name(*peer)];
             out.add(&RESPONSE_TIME, labels, Value::Histogram(histogram.clone()));
         }

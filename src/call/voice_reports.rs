@@ -1,11 +1,11 @@
 //! Voice quality reports (RFC 6035) that endpoints send in PUBLISH and NOTIFY: what they say, apart from what is measured.
 
-use std::collections::HashMap;
 use std::hash::BuildHasher;
 
 use foldhash::fast::RandomState;
 
 use crate::generations::Generations;
+use crate::labels::{Labels, Series};
 use crate::media::{JITTER_BOUNDS, LOSS_BOUNDS, MOS_BOUNDS, ROUND_TRIP_BOUNDS};
 use crate::numbers::{Collection, Family, Histogram, Value, fixed};
 use crate::site::{PeerId, Site};
@@ -120,7 +120,7 @@ impl VoiceReports {
         }
         self.seen.insert(fingerprint, ());
         let Some(report) = voice_report::parse(body) else {
-            *numbers.unreadable.entry(peer).or_default() += 1;
+            numbers.unreadable.count(peer);
             return;
         };
         numbers.count(&report, peer);
@@ -160,18 +160,33 @@ impl Cell {
 }
 
 /// Numbers of voice quality reports.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Numbers {
-    reports: HashMap<PeerId, u64>,
-    unreadable: HashMap<PeerId, u64>,
-    cells: HashMap<(Kind, PeerId), Cell>,
+    reports: Series<PeerId, u64>,
+    unreadable: Series<PeerId, u64>,
+    cells: Series<(Kind, PeerId), Cell>,
+}
+
+impl Labels for (Kind, PeerId) {
+    fn other(self) -> (Kind, PeerId) {
+        (self.0, PeerId::OTHER)
+    }
 }
 
 impl Numbers {
+    /// `max_series`: label sets of one family.
+    pub fn new(max_series: usize) -> Numbers {
+        Numbers {
+            reports: Series::new(max_series),
+            unreadable: Series::new(max_series),
+            cells: Series::new(max_series),
+        }
+    }
+
     /// Counts what the reporter measured itself. What the other end told it is in that end's own reports, or is hearsay.
     fn count(&mut self, report: &VoiceReport, peer: PeerId) {
-        *self.reports.entry(peer).or_default() += 1;
-        let cell = self.cells.entry((report.kind, peer)).or_insert_with(Cell::new);
+        self.reports.count(peer);
+        let cell = self.cells.row((report.kind, peer), Cell::new);
         for (histogram, name, unit) in [
             (&mut cell.mos_lq, "MOSLQ", 1.0),
             (&mut cell.mos_cq, "MOSCQ", 1.0),
@@ -190,11 +205,13 @@ impl Numbers {
             out.declare(family);
         }
         for (family, counts) in [(&REPORTS, &self.reports), (&UNREADABLE, &self.unreadable)] {
-            for (peer, count) in counts {
+            counts.collect_overflow(family, out);
+            for (peer, count) in counts.iter() {
                 out.add(family, vec![site.name(*peer)], Value::Counter(*count));
             }
         }
-        for ((report, peer), cell) in &self.cells {
+        self.cells.collect_overflow(&MOS, out);
+        for ((report, peer), cell) in self.cells.iter() {
             let labels = vec![fixed(report.name()), site.name(*peer)];
             for (kind, histogram) in [("lq", &cell.mos_lq), ("cq", &cell.mos_cq)] {
                 let labels = [&[fixed(kind)][..], &labels].concat();

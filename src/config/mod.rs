@@ -5,6 +5,7 @@
 
 mod connections;
 mod hep;
+mod labels;
 mod net;
 mod numbering;
 mod outcomes;
@@ -29,6 +30,7 @@ use crate::call::Rate;
 
 pub use connections::Connections;
 pub use hep::{Hep, Secret};
+pub use labels::Labels;
 pub use numbering::Numbering;
 pub use outcomes::OutcomeRule;
 pub use report::{ConfigError, Problem};
@@ -63,6 +65,8 @@ pub struct Config {
     pub outcomes: Vec<OutcomeRule>,
     /// What calls cost; none of them stands in another's place.
     pub rates: Vec<Rate>,
+    /// Where labels come from, and how many series there may be.
+    pub labels: Labels,
     /// The agent's own log.
     pub log: Log,
 }
@@ -198,6 +202,8 @@ pub struct Peer {
     pub name: String,
     /// Its networks; never empty, and none of them is in another peer.
     pub networks: Vec<IpNet>,
+    /// Calls that it takes at once.
+    pub capacity: Option<u32>,
 }
 
 /// The agent's own log.

@@ -8,6 +8,7 @@ use ipnet::IpNet;
 use toml::Spanned;
 
 use super::hep;
+use super::labels;
 use super::net;
 use super::numbering;
 use super::outcomes;
@@ -22,6 +23,8 @@ use super::{Calls, Capture, Config, Log, LogFormat, LogLevel, Media, Peer, Playo
 const MAX_ENTRIES: usize = 10_000_000;
 /// Most peers: their names are label values, and `origin` by `destination` is the square of them.
 const MAX_PEERS: usize = 1000;
+/// Most calls that a peer may be said to take at once.
+const MAX_CAPACITY: usize = 1_000_000;
 /// Longest silence that a time-out may bridge.
 pub(super) const HOUR: Duration = Duration::from_secs(3600);
 /// Shortest time that is worth a timer.
@@ -50,6 +53,7 @@ pub(super) fn config(text: &str, name: &str, bad_byte: Option<usize>) -> Result<
         numbering: numbering::read(&mut document),
         outcomes: Vec::new(),
         rates: Vec::new(),
+        labels: labels::labels(&mut document),
         log: log(&mut document),
     };
     // What names a peer is read when the peers are known.
@@ -232,7 +236,12 @@ fn peers(document: &mut Document<'_>) -> Vec<Peer> {
                 section.complain(network.span(), message, "delete it from one of the two");
             }
         }
-        Peer { name, networks: networks.into_iter().map(Spanned::into_inner).collect() }
+        let capacity = section.take("capacity", None, |typed| value::count(typed, 1..=MAX_CAPACITY).map(Some));
+        Peer {
+            name,
+            networks: networks.into_iter().map(Spanned::into_inner).collect(),
+            capacity: capacity.map(|calls| calls as u32),
+        }
     })
 }
 

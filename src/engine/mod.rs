@@ -13,6 +13,7 @@ use ipnet::IpNet;
 use crate::call::{self, Call, Effect, SeenReport, Signalling};
 use crate::config::{self, Config, PortRange};
 use crate::connections::{self, Carried, Connections};
+use crate::labels;
 use crate::media::{self, EndpointReports, Media, Problems, StreamReport};
 use crate::numbers::Collection;
 use crate::site::Site;
@@ -51,6 +52,7 @@ impl Settings {
                 max_calls: config.calls.max_calls,
                 max_transactions: config.calls.max_transactions,
                 max_registrations: config.calls.max_registrations,
+                max_series: config.labels.max_series,
                 setup_timeout_nanos: nanos(config.calls.setup_timeout),
                 ring_timeout_nanos: nanos(config.calls.ring_timeout),
                 max_duration_nanos: nanos(config.calls.max_duration),
@@ -74,6 +76,7 @@ impl Settings {
                 media_timeout_nanos: nanos(config.calls.media_timeout),
                 media_silence_nanos: nanos(config.calls.media_silence),
                 packet_loss_concealment: config.quality.packet_loss_concealment,
+                max_series: config.labels.max_series,
                 keep_reports,
             },
             connections: connections::Settings {
@@ -115,7 +118,7 @@ fn playout(quality: &config::Quality) -> media::PlayoutSettings {
 /// The configured view of the network, with these addresses as our own.
 pub fn site(config: &Config, local: Vec<IpNet>) -> Site {
     let peers: Vec<_> = config.peers.iter().map(|peer| (peer.name.clone(), peer.networks.clone())).collect();
-    Site::new(local, &peers)
+    Site::new(local, &peers).with_capacities(config.peers.iter().map(|peer| peer.capacity))
 }
 
 /// A copy of all numbers of a worker, to be merged and rendered elsewhere.
@@ -134,7 +137,7 @@ pub struct Snapshot {
 impl Snapshot {
     /// Adds this worker's numbers to those of others.
     pub fn collect(&self, out: &mut Collection) {
-        for family in FAMILIES {
+        for family in FAMILIES.iter().chain(labels::FAMILIES) {
             out.declare(family);
         }
         for interface in &self.interfaces {

@@ -67,6 +67,8 @@ pub struct Settings {
     pub idle_nanos: i64,
     pub max_streams: usize,
     pub max_candidates: usize,
+    /// Label sets of one family of metrics.
+    pub max_series: usize,
     pub assumed_delay_seconds: f64,
     pub playout: PlayoutSettings,
     pub late_media_nanos: i64,
@@ -102,6 +104,7 @@ pub struct Media {
 impl Media {
     pub fn new(settings: Settings, site: Arc<Site>) -> Media {
         Media {
+            numbers: Numbers::new(settings.max_series),
             streams: Table::new(settings.max_streams),
             pipeline: Pipeline::default(),
             candidates: Candidates::new(settings.max_candidates),
@@ -113,7 +116,6 @@ impl Media {
             bindings: Bindings::default(),
             relays: Relays::default(),
             unbound: Slots::default(),
-            numbers: Numbers::default(),
             evicted_streams: 0,
             reports: Vec::new(),
         }

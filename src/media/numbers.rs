@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 
-use crate::numbers::{Collection, Family, Histogram, Labels, Value, fixed};
+use crate::labels::{Labels, Series};
+use crate::numbers::{Collection, Family, Histogram, Value, fixed};
 use crate::quality::codec::CodecId;
 use crate::site::{Direction, PeerId, Site};
 use crate::wire::rtcp::PacketType;
@@ -285,21 +286,41 @@ impl Cell {
 }
 
 /// All numbers of the media side of one worker.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Numbers {
-    keys: HashMap<CellKey, u32>,
+    keys: Series<CellKey, u32>,
     pub cells: Vec<Cell>,
     rtcp: HashMap<(u8, Direction), u64>,
-    round_trips: HashMap<(Direction, PeerId), Histogram>,
+    round_trips: Series<(Direction, PeerId), Histogram>,
     pub sundry: Sundry,
     /// What RTCP holds beyond that.
     pub reported: Reported,
 }
 
+impl Labels for CellKey {
+    /// Codecs are those of the table.
+    fn other(self) -> CellKey {
+        CellKey { peer: PeerId::OTHER, ..self }
+    }
+}
+
 impl Numbers {
+    /// `max_series`: label sets of one family.
+    pub fn new(max_series: usize) -> Numbers {
+        Numbers {
+            keys: Series::new(max_series),
+            cells: Vec::new(),
+            rtcp: HashMap::new(),
+            round_trips: Series::new(max_series),
+            sundry: Sundry::new(max_series),
+            reported: Reported::new(max_series),
+        }
+    }
+
     /// The row of these labels, made where it is not there.
     pub fn cell(&mut self, key: CellKey) -> u32 {
-        *self.keys.entry(key).or_insert_with(|| {
+        let key = self.keys.admit(key);
+        *self.keys.row(key, || {
             self.cells.push(Cell::new(key));
             self.cells.len() as u32 - 1
         })
@@ -327,7 +348,7 @@ impl Numbers {
 
     /// The round trips of streams that go this way.
     pub fn round_trip(&mut self, direction: Direction, peer: PeerId) -> &mut Histogram {
-        self.round_trips.entry((direction, peer)).or_insert_with(|| Histogram::new(ROUND_TRIP_BOUNDS))
+        self.round_trips.row((direction, peer), || Histogram::new(ROUND_TRIP_BOUNDS))
     }
 
     /// RTCP packets by type, for the report.
@@ -343,7 +364,9 @@ impl Numbers {
             out.declare(family);
         }
         self.sundry.collect(site, out);
-        for (key, index) in &self.keys {
+        self.keys.collect_overflow(&STREAMS_ACTIVE, out);
+        self.round_trips.collect_overflow(&ROUND_TRIP, out);
+        for (key, index) in self.keys.iter() {
             let cell = &self.cells[*index as usize];
             let labels = vec![fixed(key.codec.name()), fixed(key.direction.name()), site.name(key.peer)];
             let mut add = |family, value| out.add(family, labels.clone(), value);
@@ -378,12 +401,12 @@ impl Numbers {
                 add(family, Value::Histogram(histogram.clone()));
             }
             for (quality, seconds) in ["good", "fair", "poor", "unknown"].into_iter().zip(cell.seconds) {
-                let mut labels: Labels = labels.clone();
+                let mut labels = labels.clone();
                 labels.push(fixed(quality));
                 out.add(&STREAM_SECONDS, labels, Value::CounterFloat(seconds));
             }
         }
-        for ((direction, peer), histogram) in &self.round_trips {
+        for ((direction, peer), histogram) in self.round_trips.iter() {
             let labels = vec![fixed(direction.name()), site.name(*peer)];
             out.add(&ROUND_TRIP, labels, Value::Histogram(histogram.clone()));
         }

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use crate::labels::Series;
 use crate::numbers::{Collection, Family, Histogram, Value, fixed};
 use crate::site::{Direction, PeerId, Site};
 use crate::wire::rtcp::{BlockKind, Feedback, FeedbackKind, Malformed, Summary, VoipMetrics};
@@ -158,17 +159,29 @@ impl Extended {
 }
 
 /// Numbers of RTCP of one worker.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Reported {
     encrypted: HashMap<Direction, u64>,
     malformed: [u64; Malformed::ALL.len()],
     feedback: HashMap<(FeedbackKind, Direction), u64>,
     nacked: HashMap<Direction, u64>,
     blocks: [u64; BlockKind::ALL.len()],
-    extended: HashMap<(Direction, PeerId), Extended>,
+    extended: Series<(Direction, PeerId), Extended>,
 }
 
 impl Reported {
+    /// `max_series`: label sets of one family.
+    pub fn new(max_series: usize) -> Reported {
+        Reported {
+            encrypted: HashMap::new(),
+            malformed: Default::default(),
+            feedback: HashMap::new(),
+            nacked: HashMap::new(),
+            blocks: Default::default(),
+            extended: Series::new(max_series),
+        }
+    }
+
     pub fn count_encrypted(&mut self, direction: Direction) {
         *self.encrypted.entry(direction).or_default() += 1;
     }
@@ -190,7 +203,7 @@ impl Reported {
 
     /// Reports of streams that go this way.
     pub fn extended(&mut self, direction: Direction, peer: PeerId) -> &mut Extended {
-        self.extended.entry((direction, peer)).or_insert_with(Extended::new)
+        self.extended.row((direction, peer), Extended::new)
     }
 
     /// Encrypted datagrams, for the report.
@@ -235,7 +248,8 @@ impl Reported {
         for (kind, count) in self.blocks() {
             out.add(&BLOCKS, vec![fixed(kind.name())], Value::Counter(count));
         }
-        for ((direction, peer), extended) in &self.extended {
+        self.extended.collect_overflow(&MOS, out);
+        for ((direction, peer), extended) in self.extended.iter() {
             let labels = vec![fixed(direction.name()), site.name(*peer)];
             let with = |first: &'static str| [&[fixed(first)][..], &labels].concat();
             for (kind, histogram) in [("lq", &extended.mos_lq), ("cq", &extended.mos_cq)] {

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use crate::labels::{Labels, Series};
 use crate::numbers::{Collection, Family, Histogram, Value, fixed, observe};
 use crate::site::{Direction, PeerId, Site};
 use crate::wire::multiplex::Protocol;
@@ -55,17 +56,35 @@ static MULTIPLEXED: Family = Family::counter(
 pub static FAMILIES: &[&Family] = &[&DTMF, &PROBLEMS, &DELAY, &END_TO_END, &RELAY_DELAY, &MULTIPLEXED];
 
 /// All of them.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Sundry {
     dtmf: HashMap<Direction, u64>,
     problems: HashMap<(Problem, Direction), u64>,
-    delays: HashMap<(Source, Direction, PeerId), Histogram>,
+    delays: Series<(Source, Direction, PeerId), Histogram>,
     multiplexed: HashMap<(Protocol, Direction), u64>,
     relays: HashMap<Direction, Histogram>,
-    end_to_end: HashMap<(Direction, PeerId), Histogram>,
+    end_to_end: Series<(Direction, PeerId), Histogram>,
+}
+
+impl Labels for (Source, Direction, PeerId) {
+    fn other(self) -> (Source, Direction, PeerId) {
+        (self.0, self.1, PeerId::OTHER)
+    }
 }
 
 impl Sundry {
+    /// `max_series`: label sets of one family.
+    pub fn new(max_series: usize) -> Sundry {
+        Sundry {
+            dtmf: HashMap::new(),
+            problems: HashMap::new(),
+            delays: Series::new(max_series),
+            multiplexed: HashMap::new(),
+            relays: HashMap::new(),
+            end_to_end: Series::new(max_series),
+        }
+    }
+
     pub fn count_dtmf(&mut self, direction: Direction) {
         *self.dtmf.entry(direction).or_default() += 1;
     }
@@ -79,11 +98,11 @@ impl Sundry {
     }
 
     pub fn observe_delay(&mut self, source: Source, direction: Direction, peer: PeerId, seconds: f64) {
-        observe(&mut self.delays, (source, direction, peer), DELAY_BOUNDS, seconds);
+        self.delays.row((source, direction, peer), || Histogram::new(DELAY_BOUNDS)).observe(seconds);
     }
 
     pub fn observe_end_to_end(&mut self, direction: Direction, peer: PeerId, seconds: f64) {
-        observe(&mut self.end_to_end, (direction, peer), ROUND_TRIP_BOUNDS, seconds);
+        self.end_to_end.row((direction, peer), || Histogram::new(ROUND_TRIP_BOUNDS)).observe(seconds);
     }
 
     pub fn observe_relay(&mut self, direction: Direction, seconds: f64) {
@@ -91,6 +110,8 @@ impl Sundry {
     }
 
     pub fn collect(&self, site: &Site, out: &mut Collection) {
+        self.delays.collect_overflow(&DELAY, out);
+        self.end_to_end.collect_overflow(&END_TO_END, out);
         for (direction, count) in &self.dtmf {
             out.add(&DTMF, vec![fixed(direction.name())], Value::Counter(*count));
         }
@@ -101,11 +122,11 @@ impl Sundry {
                 out.add(&PROBLEMS, vec![fixed(problem.name()), fixed(direction.name())], Value::Counter(count));
             }
         }
-        for ((source, direction, peer), histogram) in &self.delays {
+        for ((source, direction, peer), histogram) in self.delays.iter() {
             let labels = vec![fixed(source.name()), fixed(direction.name()), site.name(*peer)];
             out.add(&DELAY, labels, Value::Histogram(histogram.clone()));
         }
-        for ((direction, peer), histogram) in &self.end_to_end {
+        for ((direction, peer), histogram) in self.end_to_end.iter() {
             let labels = vec![fixed(direction.name()), site.name(*peer)];
             out.add(&END_TO_END, labels, Value::Histogram(histogram.clone()));
         }

@@ -258,7 +258,7 @@ fn signalling(findings: &Findings, out: &mut String) -> fmt::Result {
         .map(|(method, count)| format!("{} {count}", method.name()))
         .collect();
     let responses: Vec<String> =
-        numbers.responses_by_code().into_iter().map(|(code, count)| format!("{code} x {count}")).collect();
+        numbers.responses_by_code().iter().map(|(code, count)| format!("{code} x {count}")).collect();
     let rtcp: Vec<String> = findings
         .analysis
         .media

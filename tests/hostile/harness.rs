@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 use sidetone::config::Config;
-use sidetone::engine::{Engine, Settings};
+use sidetone::engine::{self, Engine, Settings};
 use sidetone::metrics::exposition::openmetrics_to_text;
 use sidetone::metrics::{Workers, render};
 use sidetone::numbers::Collection;
@@ -42,6 +42,13 @@ impl Core {
     /// `keep_reports` is what tells `analyze` from `run`.
     pub fn new(config: &Config, keep_reports: bool) -> Core {
         let mut engine = Engine::new(Settings::new(config, keep_reports), Arc::new(Site::default()));
+        let file = engine.add_interface("file");
+        Core { engine, file }
+    }
+
+    /// As `run` is, with the peers of the configuration; no address is ours.
+    pub fn of(config: &Config) -> Core {
+        let mut engine = Engine::new(Settings::new(config, true), Arc::new(engine::site(config, Vec::new())));
         let file = engine.add_interface("file");
         Core { engine, file }
     }
@@ -124,6 +131,18 @@ impl Samples {
             None => false,
         };
         self.0.iter().filter(|(series, _)| of_family(series)).map(|(_, value)| value).sum()
+    }
+
+    /// The labels of all series of a family, as they are written.
+    pub fn series(&self, family: &str) -> Vec<&str> {
+        let labels = |series: &'_ String| {
+            series.strip_prefix(family).is_some_and(|rest| rest.is_empty() || rest.starts_with('{'))
+        };
+        self.0
+            .keys()
+            .filter(|series| labels(series))
+            .map(|series| series[family.len()..].trim_matches(['{', '}']))
+            .collect()
     }
 
     /// Entries of a table of the packet path.

@@ -1,8 +1,7 @@
 //! What is counted of registrations, by peer.
 
-use std::collections::HashMap;
-
 use crate::call::numbers::DELAY_BOUNDS;
+use crate::labels::Series;
 use crate::numbers::{Collection, Family, Histogram, Value, fixed};
 use crate::site::{PeerId, Site};
 
@@ -155,20 +154,25 @@ impl Totals {
 }
 
 /// Numbers of registrations of one worker.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Numbers {
-    cells: HashMap<PeerId, Cell>,
+    cells: Series<PeerId, Cell>,
 }
 
 impl Numbers {
+    /// `max_series`: label sets of one family.
+    pub fn new(max_series: usize) -> Numbers {
+        Numbers { cells: Series::new(max_series) }
+    }
+
     pub fn cell(&mut self, peer: PeerId) -> &mut Cell {
-        self.cells.entry(peer).or_insert_with(Cell::new)
+        self.cells.row(peer, Cell::new)
     }
 
     /// For the report.
     pub fn totals(&self) -> Totals {
         let mut totals = Totals::default();
-        for cell in self.cells.values() {
+        for (_, cell) in self.cells.iter() {
             totals.active += cell.active;
             totals.users += cell.users;
             totals.successes += cell.results[Outcome::Success as usize];
@@ -185,7 +189,8 @@ impl Numbers {
         for family in FAMILIES {
             out.declare(family);
         }
-        for (peer, cell) in &self.cells {
+        self.cells.collect_overflow(&ACTIVE, out);
+        for (peer, cell) in self.cells.iter() {
             let peer = site.name(*peer);
             let with = |last: &'static str| vec![peer.clone(), fixed(last)];
             out.add(&ACTIVE, vec![peer.clone()], Value::Gauge(cell.active as f64));

@@ -15,7 +15,7 @@ struct Desk {
 impl Desk {
     fn new(capacity: usize) -> Desk {
         let now = Timestamp::from_nanos(1_700_000_000_000_000_000);
-        Desk { registrations: Registrations::new(capacity), numbers: Numbers::default(), now }
+        Desk { registrations: Registrations::new(capacity), numbers: Numbers::new(100), now }
     }
 
     /// Time passes, second by second, as the core sees it.
