@@ -295,8 +295,13 @@ impl Samples {
 
     /// The samples called `name`, summed by the value of `label`, without zeros.
     pub fn by(&self, name: &str, label: &str) -> BTreeMap<String, f64> {
+        self.by_where(name, &[], label)
+    }
+
+    /// The same of the samples that have all of `labels`.
+    pub fn by_where(&self, name: &str, labels: &[(&str, &str)], label: &str) -> BTreeMap<String, f64> {
         let mut sums = BTreeMap::new();
-        for sample in self.matching(name, &[]) {
+        for sample in self.matching(name, labels) {
             *sums.entry(sample.labels.get(label).cloned().unwrap_or_default()).or_insert(0.0) += sample.value;
         }
         sums.retain(|_, value| *value != 0.0);

@@ -35,8 +35,14 @@ impl Sipp {
         let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/live").join(&xml);
         // SIPp looks for media.pcap next to the scenario.
         fs::copy(shipped, folder.join(&xml)).expect("the scenario is copied");
+        Self::run(&mut Command::new(find_program("sipp").expect("sipp")), folder, scenario, arguments)
+    }
+
+    /// The same with `SCENARIO.xml` that is there already; `program` is SIPp, or what starts it elsewhere.
+    pub fn run(program: &mut Command, folder: &Path, scenario: &str, arguments: &str) -> Self {
+        let xml = format!("{scenario}.xml");
         let output = File::create(folder.join(format!("{scenario}.out"))).expect("an output file");
-        let child = Command::new(find_program("sipp").expect("sipp"))
+        let child = program
             .current_dir(folder)
             .args(["-sf", &xml, "-nostdin", "-trace_counts", "-trace_stat", "-trace_err"])
             .args(arguments.split_whitespace())
@@ -49,20 +55,27 @@ impl Sipp {
     }
 
     /// Waits for the end; fails unless every call of it succeeded.
-    pub fn finish(mut self) -> Counts {
+    pub fn finish(self) -> Counts {
+        self.end().unwrap_or_else(|what| panic!("{what}"))
+    }
+
+    /// Waits for the end: what was counted, or what went wrong.
+    pub fn end(mut self) -> Result<Counts, String> {
         let what = format!("{} to end", self.scenario);
         let status = wait_for(&what, || self.child.try_wait().expect("the state of sipp"));
         let stem = format!("{}_{}_", self.scenario, self.child.id());
         let read = |suffix: &str| fs::read_to_string(self.folder.join(format!("{stem}{suffix}"))).unwrap_or_default();
-        assert!(status.success(), "{} ended with {status}: {}", self.scenario, read("errors.log"));
+        if !status.success() {
+            return Err(format!("{} ended with {status}: {}", self.scenario, read("errors.log")));
+        }
         // The statistics file is called NAME_PID_.csv.
         let statistics = last_row(&read(".csv"));
         let cell = |name: &str| statistics.get(name).copied().unwrap_or_else(|| panic!("no {name}: {statistics:?}"));
-        Counts {
+        Ok(Counts {
             successful: cell("SuccessfulCall(C)"),
             failed: cell("FailedCall(C)"),
             columns: last_row(&read("counts.csv")),
-        }
+        })
     }
 }
 
@@ -83,6 +96,14 @@ impl Counts {
     /// How often `message` was sent again.
     pub fn sent_again(&self, message: &str) -> u64 {
         self.total(message, "Sent", "Retrans")
+    }
+
+    /// Every message that was sent, by method or status, and how often, repetitions included.
+    pub fn all_sent(&self) -> Vec<(String, u64)> {
+        // "3_INVITE_Sent": a step, a message, a kind.
+        let names = self.columns.keys().filter_map(|column| column.strip_suffix("_Sent")?.split_once('_'));
+        let names: std::collections::BTreeSet<&str> = names.map(|(_, name)| name).collect();
+        names.into_iter().map(|name| (name.to_owned(), self.sent(name) + self.sent_again(name))).collect()
     }
 
     // Retrans stands beside Sent for what goes out and beside Recv for what comes in.
