@@ -78,12 +78,12 @@ fn every_refusal_has_its_outcome() {
         write!(text, "scene rang-{status}:\ndirection inbound\n{rang}< {status}\n> ACK\n= {outcome} setups=1 failures=1 failure=0.2\n")
             .expect("a string");
     }
-    scenes::play(&Play { text: &text, calls: "", patience: Duration::from_secs(10) });
+    scenes::play(&Play { text: &text, calls: "", patience: Duration::from_secs(10), during: |_| Vec::new() });
 }
 
 #[test]
 fn every_ending_in_time_has_its_outcome() {
     let text = include_str!("live/scenes/endings.txt");
     let calls = "setup_timeout = \"3s\"\nring_timeout = \"6s\"";
-    scenes::play(&Play { text, calls, patience: Duration::from_secs(20) });
+    scenes::play(&Play { text, calls, patience: Duration::from_secs(20), during: |_| Vec::new() });
 }

@@ -12,7 +12,8 @@
 //!
 //! Behind a request's method or a response's status (and the method that it answers, where that is not the last request):
 //! `sdp`, or `sdp=inactive|sendonly|recvonly|zero` (RFC 3264's hold, RFC 2543's hold); `tag=X`, the callee's tag (X is b,
-//! unless it forks); `user=X`, whom the Request-URI names; `leg=X`, another dialog, with a Call-ID, user and tags of its
+//! unless it forks); `user=X`, whom the Request-URI names, or `uri=X`, all of it; `inside`, a request of a dialog that began
+//! before the scene; `leg=X`, another dialog, with a Call-ID, user and tags of its
 //! own; `again`, the same bytes as the last message of that name; `auth`, a challenge for SIPp's [authentication]. `> RTP` plays media.pcap in the background. Messages that
 //! cross are told in the order in which the wire between the parties has them.
 
@@ -230,19 +231,21 @@ impl Writer<'_> {
         if method != "ACK" {
             dialog.last_method[sender] = method.to_owned();
         }
+        dialog.is_answered |= step.options.contains_key("inside");
         let is_outside =
             matches!(method, "CANCEL" | "REGISTER" | "OPTIONS") || method == "INVITE" && !dialog.is_answered;
 
         let own = self.stage.parties[sender];
         let whom = step.options.get("user").map_or(["callee", "caller"][sender], String::as_str);
         let target = if method == "REGISTER" { String::new() } else { format!("{whom}@") };
+        let uri = step.options.get("uri").cloned();
+        let uri = uri.unwrap_or_else(|| format!("sip:{target}{}", self.stage.parties[1 - sender]));
         let (from, to) = self.sides(step, leg, is_outside);
         let route = if self.stage.is_proxied && !is_outside { "[routes]\n" } else { "" };
         let transport = self.stage.transports[sender];
         let mut text = format!(
-            "{method} sip:{target}{} SIP/2.0\nVia: SIP/2.0/{transport} {own};branch=z9hG4bK-[call_id]-{branch}\n\
+            "{method} {uri} SIP/2.0\nVia: SIP/2.0/{transport} {own};branch=z9hG4bK-[call_id]-{branch}\n\
              Max-Forwards: 70\n{route}From: {}\nTo: {}\nCall-ID: {leg}{}[call_id]\nCSeq: {cseq} {method}\n",
-            self.stage.parties[1 - sender],
             [&from, &to][sender],
             [&to, &from][sender],
             if leg.is_empty() { "" } else { "///" },

@@ -29,6 +29,8 @@ pub struct Play<'a> {
     pub calls: &'a str,
     /// How long after the last message the numbers may still change.
     pub patience: Duration,
+    /// What must be seen while the scenes are played: the differences.
+    pub during: fn(&Agent) -> Vec<String>,
 }
 
 /// A scene's own two addresses, by which its series are told from the others'.
@@ -82,9 +84,10 @@ pub fn play(play: &Play<'_>) {
     let callees = start(1, &|_| String::new());
     stages.iter().for_each(|stage| wait_for_udp(stage.parties[1]));
     let callers = start(0, &|stage| format!("{} -r {RATE}", stage.parties[1]));
+    let mut found = (play.during)(&agent);
     let counts = finish(callers, callees, &scenes);
     let end = wait_for_truth(&agent, play.patience, |now| differences(now, &scenes));
-    let mut found = differences(&end, &scenes);
+    found.extend(differences(&end, &scenes));
     for (scene, counts) in scenes.iter().zip(&counts) {
         found.extend(compare_messages(&end, scene, counts));
     }
