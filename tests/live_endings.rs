@@ -87,3 +87,14 @@ fn every_ending_in_time_has_its_outcome() {
     let calls = "setup_timeout = \"3s\"\nring_timeout = \"6s\"";
     scenes::play(&Play { text, calls, patience: Duration::from_secs(20), during: |_| Vec::new() });
 }
+
+#[test]
+fn a_call_without_a_bye_is_dropped_in_the_end() {
+    let text = "\
+        scene lost:\n> INVITE sdp\n< 200 sdp\n> ACK\n= dropped setups=1 durations=0\n\
+        scene lost-inbound:\ndirection inbound\n> INVITE sdp\n< 180\n< 200 sdp\n> ACK\n> INFO\n< 200\n= dropped setups=1\n\
+        scene never-confirmed:\n> INVITE sdp\n< 200 sdp\n= dropped\n\
+        scene in-time:\n> INVITE sdp\n< 200 sdp\n> ACK\n~ 1500\n> BYE\n< 200\n= completed durations=1 duration=1.5\n";
+    let calls = "max_duration = \"3s\"";
+    scenes::play(&Play { text, calls, patience: Duration::from_secs(10), during: |_| Vec::new() });
+}
