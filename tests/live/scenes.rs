@@ -216,6 +216,13 @@ pub fn compare_calls(now: &Samples, scene: &Scene) -> Vec<String> {
             found.push(format!("{}: {family} is {got} a call, not {seconds}", scene.name));
         }
     }
+    if let Some(streams) = truth.numbers.get("streams") {
+        let far = if scene.direction == "inbound" { &origin } else { &destination };
+        let got = now.sum("rtp_streams_started_total", &[("peer", far)]);
+        if got != streams * calls {
+            found.push(format!("{}: {got} streams, not {}", scene.name, streams * calls));
+        }
+    }
     found
 }
 
