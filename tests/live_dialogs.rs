@@ -17,7 +17,7 @@ use scenes::Play;
 #[test]
 fn forks_holds_and_transfers() {
     let text = include_str!("live/scenes/dialogs.txt");
-    scenes::play(&Play { text, calls: "", patience: Duration::from_secs(5), during });
+    scenes::play(&Play { patience: Duration::from_secs(5), during, ..Play::of(text) });
 }
 
 /// Calls on hold are told apart while they are.

@@ -78,14 +78,14 @@ fn every_refusal_has_its_outcome() {
         write!(text, "scene rang-{status}:\ndirection inbound\n{rang}< {status}\n> ACK\n= {outcome} setups=1 failures=1 failure=0.2\n")
             .expect("a string");
     }
-    scenes::play(&Play { text: &text, calls: "", patience: Duration::from_secs(10), during: |_| Vec::new() });
+    scenes::play(&Play::of(&text));
 }
 
 #[test]
 fn every_ending_in_time_has_its_outcome() {
     let text = include_str!("live/scenes/endings.txt");
     let calls = "setup_timeout = \"3s\"\nring_timeout = \"6s\"";
-    scenes::play(&Play { text, calls, patience: Duration::from_secs(20), during: |_| Vec::new() });
+    scenes::play(&Play { calls, patience: Duration::from_secs(20), ..Play::of(text) });
 }
 
 #[test]
@@ -96,5 +96,5 @@ fn a_call_without_a_bye_is_dropped_in_the_end() {
         scene never-confirmed:\n> INVITE sdp\n< 200 sdp\n= dropped\n\
         scene in-time:\n> INVITE sdp\n< 200 sdp\n> ACK\n~ 1500\n> BYE\n< 200\n= completed durations=1 duration=1.5\n";
     let calls = "max_duration = \"3s\"";
-    scenes::play(&Play { text, calls, patience: Duration::from_secs(10), during: |_| Vec::new() });
+    scenes::play(&Play { calls, ..Play::of(text) });
 }

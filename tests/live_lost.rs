@@ -16,12 +16,12 @@ use scenes::Play;
 #[test]
 fn a_session_timer_ends_a_call() {
     let text = include_str!("live/scenes/timers.txt");
-    scenes::play(&Play { text, calls: "", patience: Duration::from_secs(10), during: |_| Vec::new() });
+    scenes::play(&Play::of(text));
 }
 
 #[test]
 fn the_silence_of_its_media_ends_a_call() {
     let text = include_str!("live/scenes/silence.txt");
     let calls = "media_silence = \"4s\"";
-    scenes::play(&Play { text, calls, patience: Duration::from_secs(15), during: |_| Vec::new() });
+    scenes::play(&Play { calls, patience: Duration::from_secs(15), ..Play::of(text) });
 }

@@ -12,7 +12,7 @@ mod sipp;
 use std::time::Duration;
 
 fn play(text: &str, calls: &str) {
-    scenes::play(&scenes::Play { text, calls, patience: Duration::from_secs(5), during: |_| Vec::new() });
+    scenes::play(&scenes::Play { calls, patience: Duration::from_secs(5), ..Play::of(text) });
 }
 
 /// A call that the caller's or the callee's BYE ends with a Reason (RFC 3326).

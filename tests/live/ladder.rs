@@ -4,6 +4,7 @@
 //!     scene NAME: what it shows
 //!     direction inbound         else outbound: the caller is on this host
 //!     calls 3                   else 2
+//!     only caller               the other side is played by other scenes (behind a proxy that forks)
 //!     > INVITE sdp              the caller sends it, the callee receives it
 //!     < 183                     the callee sends it
 //!     + RSeq: 1                 a further header field of the message above
@@ -29,6 +30,8 @@ pub struct Scene {
     pub name: String,
     pub direction: String,
     pub calls: u16,
+    /// The one side that is played, where it is not both.
+    pub only: Option<usize>,
     steps: Vec<Step>,
     pub truth: Truth,
 }
@@ -79,6 +82,7 @@ pub fn parse(text: &str) -> Vec<Scene> {
         match word {
             "direction" => scene.direction = rest.to_owned(),
             "calls" => scene.calls = rest.parse().expect("a number of calls"),
+            "only" => scene.only = Some(usize::from(rest == "callee")),
             "~" => pause_ms = rest.parse().expect("milliseconds"),
             "+" => scene.steps.last_mut().expect("a message above").headers.push(rest.to_owned()),
             "=" => scene.truth = truth(rest),
@@ -121,14 +125,24 @@ fn step(arrow: &str, rest: &str, pause_ms: u32) -> Step {
     step
 }
 
+/// Two Via header fields, the proxy's and the other party's, into variables.
+const KEEP_VIA: &str = "<action><ereg regexp=\".*\" search_in=\"hdr\" header=\"Via:\" occurrence=\"1\" assign_to=\"1\"/>\
+     <ereg regexp=\".*\" search_in=\"hdr\" header=\"Via:\" occurrence=\"2\" assign_to=\"2\"/></action>";
+
 /// Where a scene is played: what the parties call themselves, and over what.
 #[derive(Clone, Copy, Debug)]
 pub struct Stage {
     pub parties: [SocketAddr; 2],
+    /// Where the caller sends all of it: the callee, or else a proxy, which puts in Via and Record-Route, and answers 100.
+    pub remote: SocketAddr,
     /// As in Via: `UDP` or `TCP`.
     pub transports: [&'static str; 2],
-    /// A proxy is between them: it puts in Via and Record-Route, and answers 100.
-    pub is_proxied: bool,
+}
+
+impl Stage {
+    pub fn is_proxied(&self) -> bool {
+        self.remote != self.parties[1]
+    }
 }
 
 /// The SIPp scenarios of the caller and of the callee.
@@ -194,13 +208,18 @@ impl Writer<'_> {
     fn receive(&mut self, step: &Step) {
         let xml = &mut self.xml[1 - step.sender];
         let is_response = is_status(&step.name);
-        if is_response && self.stage.is_proxied {
+        if is_response && self.stage.is_proxied() {
             xml.push_str("<recv response=\"100\" optional=\"true\"/>\n");
         }
         let kind = if is_response { "response" } else { "request" };
         let challenge = if step.options.contains_key("auth") { " auth=\"true\"" } else { "" };
-        let route = if self.stage.is_proxied { " rrs=\"true\"" } else { "" };
-        writeln!(xml, "<recv {kind}=\"{}\"{challenge}{route}/>", step.name).expect("a string");
+        let route = if self.stage.is_proxied() { " rrs=\"true\"" } else { "" };
+        // The answer to an INVITE may come after other requests, such as a CANCEL.
+        let keep = match self.stage.is_proxied() && step.name == "INVITE" {
+            true => KEEP_VIA,
+            false => "",
+        };
+        writeln!(xml, "<recv {kind}=\"{}\"{challenge}{route}>{keep}</recv>", step.name).expect("a string");
     }
 
     fn message(&mut self, step: &Step) -> String {
@@ -241,7 +260,7 @@ impl Writer<'_> {
         let uri = step.options.get("uri").cloned();
         let uri = uri.unwrap_or_else(|| format!("sip:{target}{}", self.stage.parties[1 - sender]));
         let (from, to) = self.sides(step, leg, is_outside);
-        let route = if self.stage.is_proxied && !is_outside { "[routes]\n" } else { "" };
+        let route = if self.stage.is_proxied() && !is_outside { "[routes]\n" } else { "" };
         let transport = self.stage.transports[sender];
         let mut text = format!(
             "{method} {uri} SIP/2.0\nVia: SIP/2.0/{transport} {own};branch=z9hG4bK-[call_id]-{branch}\n\
@@ -265,7 +284,8 @@ impl Writer<'_> {
             dialog.is_answered |= step.name.starts_with('2');
         }
         let Request { cseq, branch, .. } = *request;
-        let via = match self.stage.is_proxied {
+        let via = match self.stage.is_proxied() {
+            true if method == "INVITE" => "Via:[$1]\nVia:[$2]\n[last_Record-Route:]".to_owned(),
             true => "[last_Via:]\n[last_Record-Route:]".to_owned(),
             false => {
                 let transport = self.stage.transports[asker];

@@ -3,10 +3,11 @@
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 #![allow(clippy::disallowed_methods, reason = "deadlines need a clock; the ban is for the core")]
 
+use std::any::Any;
 use std::collections::BTreeMap;
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -21,29 +22,49 @@ const SLACK: f64 = 2.0;
 /// Calls started a second by each SIPp.
 const RATE: u16 = 20;
 
-/// What is played.
+/// What is played, and how.
 pub struct Play<'a> {
     /// The scenes, as `ladder` reads them.
     pub text: &'a str,
-    /// Further configuration of the agent, beginning with keys of [calls].
+    /// Further configuration of the agent: keys of [calls].
     pub calls: &'a str,
     /// How long after the last message the numbers may still change.
     pub patience: Duration,
     /// What must be seen while the scenes are played: the differences.
     pub during: fn(&Agent) -> Vec<String>,
+    /// Where a scene's parties are; both talk directly over UDP else.
+    pub stage: fn(&[Scene], usize, &PortBlock) -> Stage,
+    /// Starts programs that run beside the scenes, as long as what it gives lives.
+    pub beside: fn(&Path, &PortBlock) -> Box<dyn Any>,
 }
 
-/// A scene's own two addresses, by which its series are told from the others'.
-fn parties(scene: &Scene, n: usize) -> [Ipv4Addr; 2] {
-    let n = u8::try_from(n).expect("at most 255 scenes");
+impl<'a> Play<'a> {
+    pub fn of(text: &'a str) -> Play<'a> {
+        Play {
+            text,
+            calls: "",
+            patience: Duration::from_secs(10),
+            during: |_| Vec::new(),
+            stage: |scenes, n, block| {
+                let parties = parties(scenes, n).map(|host| SocketAddr::from((host, block.sip(0))));
+                Stage { parties, remote: parties[1], transports: ["UDP"; 2] }
+            },
+            beside: |_, _| Box::new(()),
+        }
+    }
+}
+
+/// The `n`th scene's own two addresses, by which its series are told from the others'.
+pub fn parties(scenes: &[Scene], n: usize) -> [Ipv4Addr; 2] {
     // 127.8.0.0/16 is this host.
-    let nets = match scene.direction.as_str() {
+    let nets = match scenes[n].direction.as_str() {
         "outbound" => [8, 9],
         "inbound" => [9, 8],
         "internal" => [8, 8],
         "transit" => [9, 9],
         other => panic!("no direction: {other}"),
     };
+    let n = u8::try_from(n + 1).expect("at most 255 scenes");
     [Ipv4Addr::new(127, nets[0], n, 1), Ipv4Addr::new(127, nets[1], n, 2)]
 }
 
@@ -54,8 +75,8 @@ fn configuration(address: SocketAddr, block: &PortBlock, scenes: &[Scene], calls
          [capture]\ninterfaces = [\"lo\"]\nsip_ports = [\"{sip_ports}\"]\nmedia_ports = [\"{media_ports}\"]\n\
          [site]\nlocal_networks = [\"127.8.0.0/16\"]\n[calls]\n{calls}\n"
     );
-    for (n, scene) in (1..).zip(scenes) {
-        for (host, side) in parties(scene, n).into_iter().zip(["a", "b"]) {
+    for (n, scene) in scenes.iter().enumerate() {
+        for (host, side) in parties(scenes, n).into_iter().zip(["a", "b"]) {
             text += &format!("[[peers]]\nname = \"{}-{side}\"\nnetworks = [\"{host}/32\"]\n", scene.name);
         }
     }
@@ -76,20 +97,26 @@ pub fn play(play: &Play<'_>) {
     let agent = Agent::start(folder.path(), address, &configuration(address, &block, &scenes, play.calls));
     sipp::write_media(folder.path(), MEDIA_PACKETS);
 
-    let stages: Vec<Stage> = (1..).zip(&scenes).map(|(n, scene)| stage(parties(scene, n), block.sip(0))).collect();
-    let start = |side: usize, rest: &dyn Fn(&Stage) -> String| -> Vec<Sipp> {
-        let all = scenes.iter().zip(&stages);
-        all.map(|(scene, stage)| start(folder.path(), &block, scene, stage, side, &rest(stage))).collect()
+    let _beside = (play.beside)(folder.path(), &block);
+    let stages: Vec<Stage> = (0..scenes.len()).map(|n| (play.stage)(&scenes, n, &block)).collect();
+    let start = |side: usize| -> Vec<Option<Sipp>> {
+        let start = |(scene, stage): (&Scene, &Stage)| {
+            let is_played = scene.only.is_none_or(|only| only == side);
+            is_played.then(|| start(folder.path(), &block, (&scenes, &stages), (scene, stage), side))
+        };
+        scenes.iter().zip(&stages).map(start).collect()
     };
-    let callees = start(1, &|_| String::new());
-    stages.iter().for_each(|stage| wait_for_udp(stage.parties[1]));
-    let callers = start(0, &|stage| format!("{} -r {RATE}", stage.parties[1]));
+    let callees = start(1);
+    for (stage, _) in stages.iter().zip(&callees).filter(|(_, callee)| callee.is_some()) {
+        wait_for_listener(stage.transports[1], stage.parties[1]);
+    }
+    let callers = start(0);
     let mut found = (play.during)(&agent);
     let counts = finish(callers, callees, &scenes);
     let end = wait_for_truth(&agent, play.patience, |now| differences(now, &scenes));
     found.extend(differences(&end, &scenes));
-    for (scene, counts) in scenes.iter().zip(&counts) {
-        found.extend(compare_messages(&end, scene, counts));
+    for ((scene, stage), counts) in scenes.iter().zip(&stages).zip(&counts) {
+        found.extend(compare_messages(&end, scene, stage, counts));
     }
     if end.sum("capture_dropped_packets_total", &[]) != 0.0 {
         found.push("packets were dropped".to_owned());
@@ -98,53 +125,58 @@ pub fn play(play: &Play<'_>) {
 }
 
 /// Waits for all of them; fails with every one that went otherwise than told.
-fn finish(callers: Vec<Sipp>, callees: Vec<Sipp>, scenes: &[Scene]) -> Vec<[Counts; 2]> {
-    let (mut counts, mut found) = (Vec::new(), Vec::new());
-    for ((caller, callee), scene) in callers.into_iter().zip(callees).zip(scenes) {
-        match (caller.end(), callee.end()) {
-            (Ok(caller), Ok(callee)) => counts.push([caller, callee]),
-            (caller, callee) => found.extend([caller, callee].into_iter().filter_map(Result::err)),
-        }
-        for counts in counts.last().iter().flat_map(|both| both.iter()) {
+fn finish(callers: Vec<Option<Sipp>>, callees: Vec<Option<Sipp>>, scenes: &[Scene]) -> Vec<[Option<Counts>; 2]> {
+    let mut found = Vec::new();
+    let mut finish = |sipp: Option<Sipp>, scene: &Scene| match sipp?.end() {
+        Ok(counts) => {
             if (counts.successful, counts.failed) != (u64::from(scene.calls), 0) {
                 found.push(format!("{}: {} successful, {} failed", scene.name, counts.successful, counts.failed));
             }
+            Some(counts)
         }
-    }
+        Err(what) => {
+            found.push(what);
+            None
+        }
+    };
+    let all = callers.into_iter().zip(callees).zip(scenes);
+    let counts = all.map(|((caller, callee), scene)| [finish(caller, scene), finish(callee, scene)]).collect();
     assert!(found.is_empty(), "{}", found.join("\n"));
     counts
 }
 
-fn stage(hosts: [Ipv4Addr; 2], port: u16) -> Stage {
-    Stage { parties: hosts.map(|host| SocketAddr::from((host, port))), transports: ["UDP"; 2], is_proxied: false }
-}
-
 /// Starts the SIPp of one side.
-fn start(folder: &Path, block: &PortBlock, scene: &Scene, stage: &Stage, side: usize, rest: &str) -> Sipp {
-    let name = write_scenario(folder, scene, stage, side);
+fn start(
+    folder: &Path,
+    block: &PortBlock,
+    (scenes, stages): (&[Scene], &[Stage]),
+    (scene, stage): (&Scene, &Stage),
+    side: usize,
+) -> Sipp {
+    let name = format!("{}-{}", scene.name, ["a", "b"][side]);
+    let mut xml = ladder::scenarios(scene, stage)[side].clone();
+    for (other, stage) in scenes.iter().zip(stages) {
+        xml = xml.replace(&format!("@{}@", other.name), &stage.parties[1].to_string());
+    }
+    fs::write(folder.join(format!("{name}.xml")), xml).expect("a scenario is written");
     let own = stage.parties[side];
     let media = block.media(side as u16);
     let own = format!("-i {0} -mi {0} -p {1} -mp {media} -m {2}", own.ip(), own.port(), scene.calls);
+    let transport = if stage.transports[side] == "TCP" { "t1" } else { "u1" };
+    let remote = if side == 0 { format!("{} -r {RATE}", stage.remote) } else { String::new() };
     // Tags are made of the Call-ID: no '@' in it.
-    let arguments = format!("{own} -cid_str %u-%p-%s -timeout 50s -timeout_error {rest}");
+    let arguments = format!("{own} -t {transport} -cid_str %u-{} -timeout 50s -timeout_error {remote}", scene.name);
     Sipp::run(&mut Command::new(find_program("sipp").expect("sipp")), folder, &name, &arguments)
 }
 
-/// Writes the scenario of one side; gives its name.
-pub fn write_scenario(folder: &Path, scene: &Scene, stage: &Stage, side: usize) -> String {
-    let name = format!("{}-{}", scene.name, ["a", "b"][side]);
-    let file: PathBuf = folder.join(format!("{name}.xml"));
-    fs::write(file, &ladder::scenarios(scene, stage)[side]).expect("a scenario is written");
-    name
-}
-
 /// Polls until something listens there.
-pub fn wait_for_udp(address: SocketAddr) {
+pub fn wait_for_listener(transport: &str, address: SocketAddr) {
     let std::net::IpAddr::V4(ip) = address.ip() else { panic!("IPv4") };
-    // /proc/net/udp has addresses in the order of bytes of the machine (proc(5)).
+    // /proc/net/udp and tcp have addresses in the order of bytes of the machine (proc(5)).
     let wanted = format!(" {:08X}:{:04X} ", u32::from_ne_bytes(ip.octets()), address.port());
+    let table = format!("/proc/net/{}", transport.to_lowercase());
     wait_for(&format!("a listener on {address}"), || {
-        fs::read_to_string("/proc/net/udp").expect("/proc/net/udp").contains(&wanted).then_some(())
+        fs::read_to_string(&table).expect("a table of sockets").contains(&wanted).then_some(())
     });
 }
 
@@ -163,6 +195,14 @@ pub fn wait_for_truth(agent: &Agent, patience: Duration, differences: impl Fn(&S
 /// Everything in which the numbers differ from what the scenes tell.
 fn differences(now: &Samples, scenes: &[Scene]) -> Vec<String> {
     let mut found: Vec<String> = scenes.iter().flat_map(|scene| compare_calls(now, scene)).collect();
+    // Nothing beside what the scenes tell.
+    let told: f64 = scenes.iter().map(|scene| scene.truth.outcomes.len() as f64 * f64::from(scene.calls)).sum();
+    for family in ["call_attempts_total", "call_outcomes_total"] {
+        let got = now.sum(family, &[]);
+        if got != told {
+            found.push(format!("{family} is {got} in all, not {told}"));
+        }
+    }
     found.extend(compare_releases(now, scenes));
     found.extend(compare_transfers(now, scenes));
     found
@@ -173,10 +213,16 @@ pub fn compare_calls(now: &Samples, scene: &Scene) -> Vec<String> {
     let (origin, destination) = (format!("{}-a", scene.name), format!("{}-b", scene.name));
     let labels =
         [("direction", scene.direction.as_str()), ("origin", origin.as_str()), ("destination", destination.as_str())];
+    // Where only one side of a scene is played, the other ends are those of other scenes.
+    let labels = match scene.only {
+        None => &labels[..],
+        Some(0) => &labels[1..2],
+        Some(_) => return Vec::new(),
+    };
     let calls = f64::from(scene.calls);
     let mut found = Vec::new();
     let mut expect = |family: &str, further: &[(&str, &str)], a_call: f64| {
-        let got = now.sum(family, &[&labels, further].concat());
+        let got = now.sum(family, &[labels, further].concat());
         if got != a_call * calls {
             found.push(format!("{}: {family}{further:?} is {got}, not {}", scene.name, a_call * calls));
         }
@@ -210,7 +256,7 @@ pub fn compare_calls(now: &Samples, scene: &Scene) -> Vec<String> {
         ("hold", "call_hold_seconds_sum"),
     ] {
         let Some(seconds) = truth.numbers.get(key) else { continue };
-        let got = now.sum(family, &labels) / calls;
+        let got = now.sum(family, labels) / calls;
         // SIPp's pauses may be a millisecond short.
         if !(seconds - 0.01..seconds + SLACK).contains(&got) {
             found.push(format!("{}: {family} is {got} a call, not {seconds}", scene.name));
@@ -287,19 +333,34 @@ fn compare_transfers(now: &Samples, scenes: &[Scene]) -> Vec<String> {
     kinds.into_iter().filter_map(compare).collect()
 }
 
-/// Every message of a scene, as both SIPps counted it: requests and responses, again or not.
-fn compare_messages(now: &Samples, scene: &Scene, counts: &[Counts; 2]) -> Vec<String> {
-    // The far side's name, of whichever direction the message is.
-    let peer = format!("{}-{}", scene.name, if scene.direction == "inbound" { "a" } else { "b" });
-    if matches!(scene.direction.as_str(), "internal" | "transit") {
-        return Vec::new();
+/// Every message of a scene that a remote party sent or received, as SIPp counted it: requests and responses, again or not.
+fn compare_messages(now: &Samples, scene: &Scene, stage: &Stage, counts: &[Option<Counts>; 2]) -> Vec<String> {
+    let mut found = Vec::new();
+    for side in 0..2 {
+        let is_remote = stage.parties[side].ip().to_string().starts_with("127.9.");
+        // Where both ends are remote and talk directly, a message counts for the one that receives it.
+        if !is_remote || scene.direction == "transit" && !stage.is_proxied() {
+            continue;
+        }
+        // What was sent is counted, not what was received: SIPp does not count what comes after a call's end.
+        let (own, other) = (&counts[side], &counts[1 - side]);
+        let messages = match stage.is_proxied() {
+            true => own.iter().flat_map(|counts| [counts.all("Sent"), counts.all("Recv")].concat()).collect::<Vec<_>>(),
+            false => own.iter().chain(other).flat_map(|counts| counts.all("Sent")).collect(),
+        };
+        let mut told: BTreeMap<String, f64> = BTreeMap::new();
+        for (message, times) in messages {
+            *told.entry(message).or_default() += times as f64;
+        }
+        let peer = format!("{}-{}", scene.name, ["a", "b"][side]);
+        let mut got = now.by_where("sip_requests_total", &[("peer", &peer)], "method");
+        got.extend(now.by_where("sip_responses_total", &[("peer", &peer)], "code"));
+        if got != told {
+            found.push(format!("{peer}: messages {got:?}, but SIPp had {told:?}"));
+        }
+        let transport = stage.transports[side].to_lowercase();
+        let others = now.by_where("sip_requests_total", &[("peer", &peer)], "transport").into_keys();
+        found.extend(others.filter(|other| *other != transport).map(|other| format!("{peer}: over {other}")));
     }
-    let sent = counts.iter().flat_map(|counts| counts.all_sent());
-    let mut told: BTreeMap<String, f64> = BTreeMap::new();
-    for (message, times) in sent.filter(|(_, times)| *times > 0) {
-        *told.entry(message).or_default() += times as f64;
-    }
-    let mut got = now.by_where("sip_requests_total", &[("peer", &peer)], "method");
-    got.extend(now.by_where("sip_responses_total", &[("peer", &peer)], "code"));
-    (got != told).then(|| format!("{}: messages {got:?}, but SIPp sent {told:?}", scene.name)).into_iter().collect()
+    found
 }

@@ -2,7 +2,7 @@
 
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -98,12 +98,13 @@ impl Counts {
         self.total(message, "Sent", "Retrans")
     }
 
-    /// Every message that was sent, by method or status, and how often, repetitions included.
-    pub fn all_sent(&self) -> Vec<(String, u64)> {
+    /// Every message that was sent (`kind` is `Sent`) or received (`Recv`), by method or status, and how often, again or not.
+    pub fn all(&self, kind: &str) -> Vec<(String, u64)> {
         // "3_INVITE_Sent": a step, a message, a kind.
-        let names = self.columns.keys().filter_map(|column| column.strip_suffix("_Sent")?.split_once('_'));
-        let names: std::collections::BTreeSet<&str> = names.map(|(_, name)| name).collect();
-        names.into_iter().map(|name| (name.to_owned(), self.sent(name) + self.sent_again(name))).collect()
+        let names = self.columns.keys().filter_map(|column| column.strip_suffix("_Retrans")?.split_once('_'));
+        let names: BTreeSet<&str> = names.map(|(_, name)| name).collect();
+        let all = |name: &str| self.total(name, kind, kind) + self.total(name, kind, "Retrans");
+        names.into_iter().map(|name| (name.to_owned(), all(name))).filter(|(_, times)| *times > 0).collect()
     }
 
     // Retrans stands beside Sent for what goes out and beside Recv for what comes in.
