@@ -128,6 +128,8 @@ fn step(arrow: &str, rest: &str, pause_ms: u32) -> Step {
 /// Two Via header fields, the proxy's and the other party's, into variables.
 const KEEP_VIA: &str = "<action><ereg regexp=\".*\" search_in=\"hdr\" header=\"Via:\" occurrence=\"1\" assign_to=\"1\"/>\
      <ereg regexp=\".*\" search_in=\"hdr\" header=\"Via:\" occurrence=\"2\" assign_to=\"2\"/></action>";
+/// SIPp refuses variables that nothing reads: a callee may never answer.
+const KEPT_VIA: &str = "<Reference variables=\"1,2\"/>\n";
 
 /// Where a scene is played: what the parties call themselves, and over what.
 #[derive(Clone, Copy, Debug)]
@@ -151,7 +153,10 @@ pub fn scenarios(scene: &Scene, stage: &Stage) -> [String; 2] {
     for step in &scene.steps {
         writer.step(step);
     }
-    writer.xml.map(|elements| {
+    writer.xml.map(|mut elements| {
+        if elements.contains(KEEP_VIA) {
+            elements.push_str(KEPT_VIA);
+        }
         format!(
             "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<scenario name=\"{}\">\n{elements}</scenario>\n",
             scene.name
@@ -252,14 +257,18 @@ impl Writer<'_> {
         }
         dialog.is_answered |= step.options.contains_key("inside");
         let is_outside =
-            matches!(method, "CANCEL" | "REGISTER" | "OPTIONS") || method == "INVITE" && !dialog.is_answered;
+            matches!(method, "CANCEL" | "REGISTER") || matches!(method, "INVITE" | "OPTIONS") && !dialog.is_answered;
 
         let own = self.stage.parties[sender];
         let whom = step.options.get("user").map_or(["callee", "caller"][sender], String::as_str);
         let target = if method == "REGISTER" { String::new() } else { format!("{whom}@") };
         let uri = step.options.get("uri").cloned();
         let uri = uri.unwrap_or_else(|| format!("sip:{target}{}", self.stage.parties[1 - sender]));
-        let (from, to) = self.sides(step, leg, is_outside);
+        let (from, mut to) = self.sides(step, leg, is_outside);
+        if method == "REGISTER" {
+            // RFC 3261 section 10.2: To is the address of record, and From mostly the same.
+            to = format!("<sip:[call_id]@{}>", self.stage.parties[1].ip());
+        }
         let route = if self.stage.is_proxied() && !is_outside { "[routes]\n" } else { "" };
         let transport = self.stage.transports[sender];
         let mut text = format!(
@@ -320,7 +329,8 @@ impl Writer<'_> {
             "UDP" => String::new(),
             other => format!(";transport={}", other.to_lowercase()),
         };
-        let has_contact = step.name != "100" && !step.headers.iter().any(|header| header.starts_with("Contact:"));
+        let has_contact = !matches!(step.name.as_str(), "100" | "REGISTER")
+            && !step.headers.iter().any(|header| header.starts_with("Contact:"));
         if has_contact {
             writeln!(text, "Contact: <sip:{}@{own}{transport}>", ["caller", "callee"][step.sender]).expect("a string");
         }

@@ -203,6 +203,7 @@ fn differences(now: &Samples, scenes: &[Scene]) -> Vec<String> {
             found.push(format!("{family} is {got} in all, not {told}"));
         }
     }
+    found.extend(scenes.iter().flat_map(|scene| compare_registrations(now, scene)));
     found.extend(compare_releases(now, scenes));
     found.extend(compare_transfers(now, scenes));
     found
@@ -267,6 +268,31 @@ pub fn compare_calls(now: &Samples, scene: &Scene) -> Vec<String> {
         let got = now.sum("rtp_streams_started_total", &[("peer", far)]);
         if got != streams * calls {
             found.push(format!("{}: {got} streams, not {}", scene.name, streams * calls));
+        }
+    }
+    found
+}
+
+/// What a scene tells of the registrations of its caller: each result, and how many bindings are left.
+fn compare_registrations(now: &Samples, scene: &Scene) -> Vec<String> {
+    let peer = format!("{}-a", scene.name);
+    let mut found = Vec::new();
+    let mut expect = |family: &str, further: &[(&str, &str)], key: &str| {
+        let told = scene.truth.number(key) * f64::from(scene.calls);
+        let got = now.sum(family, &[&[("peer", peer.as_str())], further].concat());
+        if got != told {
+            found.push(format!("{}: {family}{further:?} is {got}, not {told}", scene.name));
+        }
+    };
+    for result in ["success", "unauthorized", "rejected", "timeout"] {
+        expect("sip_registration_attempts_total", &[("result", result)], result);
+    }
+    expect("sip_registrations_active", &[], "bindings");
+    expect("sip_registration_delay_seconds_count", &[], "success");
+    if let Some(seconds) = scene.truth.numbers.get("registration") {
+        let got = now.sum("sip_registration_delay_seconds_sum", &[("peer", &peer)]) / f64::from(scene.calls);
+        if !(seconds - 0.01..seconds + SLACK).contains(&got) {
+            found.push(format!("{}: registrations took {got} a phone, not {seconds}", scene.name));
         }
     }
     found
@@ -343,10 +369,10 @@ fn compare_messages(now: &Samples, scene: &Scene, stage: &Stage, counts: &[Optio
             continue;
         }
         // What was sent is counted, not what was received: SIPp does not count what comes after a call's end.
-        let (own, other) = (&counts[side], &counts[1 - side]);
-        let messages = match stage.is_proxied() {
-            true => own.iter().flat_map(|counts| [counts.all("Sent"), counts.all("Recv")].concat()).collect::<Vec<_>>(),
-            false => own.iter().chain(other).flat_map(|counts| counts.all("Sent")).collect(),
+        let (Some(own), other) = (&counts[side], &counts[1 - side]) else { continue };
+        let messages = match (stage.is_proxied(), other) {
+            (false, Some(other)) => [own.all("Sent"), other.all("Sent")].concat(),
+            _ => [own.all("Sent"), own.all("Recv")].concat(),
         };
         let mut told: BTreeMap<String, f64> = BTreeMap::new();
         for (message, times) in messages {
