@@ -51,3 +51,13 @@ fn phones_register_at_kamailio() {
     // Silence is given up after 64 * T1 (RFC 3261 section 17.1.2.2).
     scenes::play(&Play { stage, beside: kamailio, patience: Duration::from_secs(40), ..Play::of(text) });
 }
+
+#[test]
+fn a_phone_has_several_bindings() {
+    if !common::can_run(&["sipp", "kamailio"]) {
+        return;
+    }
+    let stage = |scenes: &[Scene], n: usize, block: &PortBlock| stage(scenes, n, block, "UDP");
+    let text = include_str!("live/scenes/bindings.txt");
+    scenes::play(&Play { stage, beside: kamailio, patience: Duration::from_secs(5), ..Play::of(text) });
+}
