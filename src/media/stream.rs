@@ -1,5 +1,7 @@
 //! One RTP stream: what each packet changes (RFC 3550 A.1, A.8).
 
+use std::hash::{Hash, Hasher};
+
 use crate::quality::codec::{CodecId, MediaKind};
 use crate::time::Timestamp;
 use crate::wire::rtp::Packet;
@@ -14,7 +16,7 @@ use super::round_trips::RoundTrips;
 use super::sequence::{Arrival, Sequence, Settled};
 
 /// What makes a stream: source, destination and SSRC (the contract's counting rules).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(C)]
 pub struct Key {
     pub source_ip: Ip,
@@ -22,6 +24,18 @@ pub struct Key {
     pub source_port: u16,
     pub destination_port: u16,
     pub ssrc: u32,
+}
+
+impl Hash for Key {
+    /// As the derived one, in five words instead of seven: each packet is looked up by it.
+    #[inline(always)]
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.source_ip.hash(state);
+        self.destination_ip.hash(state);
+        state.write_u64(
+            u64::from(self.ssrc) << 32 | u64::from(self.source_port) << 16 | u64::from(self.destination_port),
+        );
+    }
 }
 
 impl Key {

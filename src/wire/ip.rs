@@ -72,27 +72,53 @@ fn ipv4(packet: &[u8], way: Way) -> Result<Decoded<'_>, Undecoded> {
 /// Whether there is something to be read behind an IP header with this protocol number.
 #[inline(always)]
 fn is_carried(protocol: u8) -> bool {
-    matches!(protocol, PROTOCOL_UDP | PROTOCOL_TCP | PROTOCOL_SCTP | PROTOCOL_AH) || tunnel::is_tunnel(protocol)
+    // Nearly always the first.
+    protocol == PROTOCOL_UDP
+        || matches!(protocol, PROTOCOL_TCP | PROTOCOL_SCTP | PROTOCOL_AH)
+        || tunnel::is_tunnel(protocol)
 }
 
 /// What an IP packet carries; `on_wire` is its length there, more than `payload` where the capture cut the frame.
 #[inline(always)]
 fn transport(protocol: u8, payload: &[u8], on_wire: usize, ends: Ends, way: Way) -> Result<Decoded<'_>, Undecoded> {
+    if protocol != PROTOCOL_UDP {
+        return other_transport(protocol, payload, on_wire, ends, way);
+    }
+    // A way of its own for the ports of tunnels, so that on the one of all others the datagram stays in registers.
+    if has_tunnel_port(payload) {
+        return tunnelled(payload, on_wire, ends, way);
+    }
+    udp(payload, on_wire, ends, way.point()).map(Decoded::Datagram)
+}
+
+#[inline(never)]
+fn other_transport(
+    protocol: u8,
+    payload: &[u8],
+    on_wire: usize,
+    ends: Ends,
+    way: Way,
+) -> Result<Decoded<'_>, Undecoded> {
     match protocol {
-        PROTOCOL_UDP => {
-            let datagram = udp(payload, on_wire, ends, way.point())?;
-            if tunnel::has_tunnel_port(&datagram)
-                && let Some(inner) = tunnel::by_port(&datagram, way)
-            {
-                return inner;
-            }
-            Ok(Decoded::Datagram(datagram))
-        }
         PROTOCOL_TCP => tcp::Segment::parse(payload, on_wire, ends, way.point()).map(Decoded::Segment),
         PROTOCOL_SCTP => sctp::Packet::parse(payload, ends, way.point()).map(Decoded::Sctp),
         PROTOCOL_AH => behind_extensions(protocol, payload, on_wire, ends, way),
         _ => tunnel::by_protocol(protocol, payload, on_wire, ends, way),
     }
+}
+
+#[inline(always)]
+fn has_tunnel_port(segment: &[u8]) -> bool {
+    segment.first_chunk::<4>().is_some_and(|ports| {
+        let [source, destination] = [[ports[0], ports[1]], [ports[2], ports[3]]].map(u16::from_be_bytes);
+        tunnel::is_tunnel_port(source, destination)
+    })
+}
+
+#[cold]
+fn tunnelled(segment: &[u8], on_wire: usize, ends: Ends, way: Way) -> Result<Decoded<'_>, Undecoded> {
+    let datagram = udp(segment, on_wire, ends, way.point())?;
+    tunnel::by_port(&datagram, way).unwrap_or(Ok(Decoded::Datagram(datagram)))
 }
 
 /// A fragment (its offset, and whether others follow), if the capture has all of it.

@@ -52,9 +52,8 @@ pub(super) const fn is_tunnel(protocol: u8) -> bool {
 
 /// Whether a datagram may be a tunnel's. Only L2TP answers from its port; the others' source ports are anything.
 #[inline(always)]
-pub(super) fn has_tunnel_port(datagram: &Datagram<'_>) -> bool {
-    let port = datagram.destination.port;
-    PORTS[usize::from(port % 64)] == port || datagram.source.port == L2TP_PORT
+pub(super) const fn is_tunnel_port(source: u16, destination: u16) -> bool {
+    PORTS[destination as usize % 64] == destination || source == L2TP_PORT
 }
 
 /// What is inside an IP packet of a tunnel's protocol, of whose payload `on_wire` bytes were there.
@@ -79,7 +78,6 @@ pub(super) fn by_protocol(
 }
 
 /// What is inside a datagram whose port is a tunnel's; `None` where it is no tunnel after all.
-#[cold]
 pub(super) fn by_port<'a>(datagram: &Datagram<'a>, way: Way) -> Option<Result<Decoded<'a>, Undecoded>> {
     let (bytes, length) = (datagram.payload, datagram.length);
     let way = between((datagram.source.ip, datagram.destination.ip), way)?;
