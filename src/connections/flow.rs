@@ -266,14 +266,14 @@ impl Flow {
         if self.unreadable || self.refused {
             return;
         }
-        if self.proven && !cut {
-            out.numbers.lost_bytes += count as u64;
-        }
         let (from, to) = (self.ends[side], self.ends[1 - side]);
         let mut sink = out.sink(time, from, to, &mut self.proven);
         match &mut self.sides[side].reader {
             Reader::Sip(framer) => framer.lost(count, cut, &mut sink),
             Reader::WebSocket(frames) => frames.lost(count, &mut sink),
+        }
+        if self.proven && !cut {
+            out.numbers.lost_bytes += count as u64;
         }
     }
 
@@ -288,9 +288,9 @@ impl Flow {
     fn settle_side(&mut self, side: usize, now: Timestamp, must: bool, out: &mut Out<'_, '_>) {
         loop {
             let order = &mut self.sides[side].order;
-            if let Some(mut piece) = order.ready(now) {
-                let (bytes, cut) = (std::mem::take(&mut piece.bytes), piece.cut());
-                self.read(side, piece.time, Cow::Owned(bytes), cut, out);
+            if let Some(piece) = order.ready(now) {
+                let cut = piece.cut();
+                self.read(side, piece.time, Cow::Owned(piece.bytes), cut, out);
             } else if let Some(count) = order.give_up(now, must) {
                 self.lost(side, now, count, false, out);
             } else {

@@ -213,7 +213,12 @@ impl Framer {
             Head::Whole(end) => return self.disappointed(end, sink),
             Head::Incomplete(_) => return self.disappointed(bytes.len(), sink),
         };
-        if doubt == Doubt::Full && !framing::is_plausible(&bytes[..end]) {
+        let believed = match doubt {
+            Doubt::None => true,
+            Doubt::Slight => framing::is_whole_start(&bytes[..end]),
+            Doubt::Full => framing::is_plausible(&bytes[..end]),
+        };
+        if !believed {
             return self.disappointed(end, sink);
         }
         match framing::body_length(&bytes[..end]) {
@@ -225,12 +230,18 @@ impl Framer {
         }
     }
 
-    /// What was taken for a message is none.
+    /// What was taken for a message is none, and before `from` none begins.
     fn disappointed(&mut self, from: usize, sink: &mut Sink<'_, '_>) -> Step {
+        let from = match self.state {
+            State::Head(Doubt::None, _) => {
+                self.lose(Reason::Garbage, sink);
+                from
+            }
+            // It was not looked for: one may begin within its first line.
+            State::Head(Doubt::Slight, _) => 0,
+            _ => from,
+        };
         self.strange += from;
-        if let State::Head(Doubt::None, _) = self.state {
-            self.lose(Reason::Garbage, sink);
-        }
         self.state = State::Lost;
         Step::Pass(from)
     }
@@ -239,20 +250,16 @@ impl Framer {
     fn unmeasured(&mut self, bytes: &[u8], end: usize, length: Length) -> Step {
         let rest = &bytes[end..];
         let idle = rest.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
-        match framing::opening(&rest[idle..]) {
-            Opening::Incomplete | Opening::Start => {
+        let body = match (framing::find_start(&rest[idle..]), framing::opening(&rest[idle..])) {
+            (Found::Start(0), _) | (Found::Keep(_), Opening::Incomplete | Opening::Start) => {
                 self.state = State::Between;
-                Step::Message(end, length)
+                return Step::Message(end, length);
             }
-            Opening::Broken | Opening::Nothing => {
-                self.state = State::Lost;
-                let body = match framing::find_start(rest) {
-                    Found::Start(at) => at,
-                    Found::Keep(_) => rest.len(),
-                };
-                Step::Message(end + body, length)
-            }
-        }
+            (Found::Start(at), _) => idle + at,
+            (Found::Keep(_), _) => rest.len(),
+        };
+        self.state = State::Lost;
+        Step::Message(end + body, length)
     }
 
     fn lose(&mut self, reason: Reason, sink: &mut Sink<'_, '_>) -> Step {

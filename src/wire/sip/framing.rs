@@ -86,12 +86,12 @@ pub fn head(bytes: &[u8], from: usize, check: bool) -> Head {
     Head::Incomplete(line)
 }
 
-/// `name:`, white space before the colon allowed, or the continuation of a field (RFC 3261 section 7.3.1).
+/// `name:`, white space before the colon allowed, or the continuation of a field (RFC 3261 section 7.3.1); without a start line
+/// in it, as the last line of a body has that a message follows directly.
 fn is_field(line: &[u8]) -> bool {
-    if matches!(line.first(), Some(b' ' | b'\t')) {
-        return true;
-    }
-    memchr(b':', line).is_some_and(|colon| is_token(trim_end(&line[..colon])))
+    let is_continued = matches!(line.first(), Some(b' ' | b'\t'));
+    (is_continued || memchr(b':', line).is_some_and(|colon| is_token(trim_end(&line[..colon]))))
+        && !memmem::find_iter(line, VERSION).any(|at| start_in(line, 0, at).is_some())
 }
 
 /// What a head says of its body.
@@ -130,6 +130,19 @@ pub fn is_plausible(head: &[u8]) -> bool {
     }
 }
 
+/// Whether a start line was seen from its first letter on: `OTIFY` would be a method too, but not that of CSeq, and `SIP/2.0/TCP`
+/// a version.
+pub fn is_whole_start(head: &[u8]) -> bool {
+    match parse(head) {
+        Ok(Content::Message(message)) => {
+            let strange = matches!(message.start, Start::Request { method: Method::Other, .. });
+            !(strange && message.problem == Some(Malformed::CSeqMethod))
+        }
+        Ok(Content::KeepAlive) => false,
+        Err(reason) => reason == Malformed::StatusCode || !head.starts_with(b"SIP/"),
+    }
+}
+
 /// Where the next message may begin in bytes of which the beginning is unknown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Found {
@@ -143,35 +156,39 @@ pub fn find_start(bytes: &[u8]) -> Found {
     // A start line is known by its end: the last line, which has none, is not looked at.
     let lines = memrchr(b'\n', bytes).map_or(0, |end| end + 1);
     for at in memmem::find_iter(&bytes[..lines], VERSION) {
-        let end = at + VERSION.len();
-        let start = match bytes[end..lines] {
-            [b' ', b'1'..=b'6', ..] if is_status_line(&bytes[at..lines]) => Some(at),
-            [b'\n', ..] | [b'\r', b'\n', ..] => request_start(bytes, at, end),
-            _ => None,
-        };
-        if let Some(start) = start {
+        let from = at.saturating_sub(MAX_LINE);
+        let line = memrchr(b'\n', &bytes[from..at]).map_or(from, |before| from + before + 1);
+        if let Some(start) = start_in(&bytes[..lines], line, at) {
             return Found::Start(start);
         }
     }
     Found::Keep(lines.max(bytes.len().saturating_sub(MAX_LINE)))
 }
 
-fn is_status_line(bytes: &[u8]) -> bool {
-    let end = memchr(b'\n', &bytes[..bytes.len().min(MAX_LINE)]);
-    end.is_some_and(|end| matches!(start_line(trim_end(&bytes[..end])), Ok(Start::Response { .. })))
+/// Where the start line begins that has its version at `version` in the line that begins at `line`; a line may end with `bytes`.
+fn start_in(bytes: &[u8], line: usize, version: usize) -> Option<usize> {
+    match bytes[version + VERSION.len()..] {
+        [b' ', b'1'..=b'6', ..] => is_status_line(&bytes[version..]).then_some(version),
+        [] | [b'\n', ..] | [b'\r'] | [b'\r', b'\n', ..] => request_start(bytes, line, version),
+        _ => None,
+    }
 }
 
-/// Where the request line begins whose version stands at `version` and ends at `end`: at the line's beginning, or at a known
-/// method that follows a body.
-fn request_start(bytes: &[u8], version: usize, end: usize) -> Option<usize> {
-    let from = end.saturating_sub(MAX_LINE);
-    let line = memrchr(b'\n', &bytes[from..version]).map_or(from, |before| from + before + 1);
+fn is_status_line(bytes: &[u8]) -> bool {
+    let bytes = &bytes[..bytes.len().min(MAX_LINE)];
+    let line = &bytes[..memchr(b'\n', bytes).unwrap_or(bytes.len())];
+    matches!(start_line(trim_end(line)), Ok(Start::Response { .. }))
+}
+
+/// Where a request line begins: at the line's beginning, or at a known method that follows a body.
+fn request_start(bytes: &[u8], line: usize, version: usize) -> Option<usize> {
     let before_version = bytes[line..version].strip_suffix(b" ")?;
     let name = &before_version[..memrchr(b' ', before_version)?];
     let mut methods =
         Method::ALL.iter().filter(|method| **method != Method::Other).map(|method| method.name().as_bytes());
     let known = methods.find(|known| name.ends_with(known));
     let start = line + name.len() - known.unwrap_or(name).len();
+    let end = version + VERSION.len();
     matches!(start_line(&bytes[start..end]), Ok(Start::Request { .. })).then_some(start)
 }
 
@@ -215,6 +232,10 @@ mod tests {
         assert_eq!(head(b"A b SIP/2.0\n c:\n\nx", 0, true), Head::Whole(17));
         let quoted = b"SIP/2.0 200 OK\r\nNOTIFY sip:b SIP/2.0\r\n";
         assert_eq!((head(quoted, 0, true), head(quoted, 0, false)), (Head::Broken(16), Head::Incomplete(quoted.len())));
+        for end in ["xBYE sip:b SIP/2.0", "xSIP/2.0 200 OK"] {
+            let joined = format!("SIP/2.0 200 OK\r\nSubject: {end}\r\nVia: SIP/2.0/TCP h\r\n\r\n");
+            assert_eq!(head(joined.as_bytes(), 0, true), Head::Broken(16), "{end}");
+        }
     }
 
     #[test]
