@@ -74,6 +74,10 @@ impl Flow {
         }
     }
 
+    pub fn ends(&self) -> &[Endpoint; 2] {
+        &self.ends
+    }
+
     fn side_of(&self, segment: &Segment<'_>) -> usize {
         usize::from(segment.source != self.ends[0])
     }
@@ -132,7 +136,7 @@ impl Flow {
             return;
         }
         if segment.is_ack() {
-            self.sides[1 - side].order.acknowledge(now, segment.acknowledgment, segment.length > 0);
+            self.sides[1 - side].order.acknowledge(segment.acknowledgment, segment.length > 0);
             self.settle_side(1 - side, now, false, out);
         }
         let first = segment.sequence.wrapping_add(u32::from(segment.is_syn()));

@@ -1,6 +1,7 @@
 //! SIP over connections: TCP segments, WebSocket frames and SCTP chunks to whole messages. No clock, no I/O.
 
 mod association;
+mod beginnings;
 mod flow;
 mod framer;
 mod frames;
@@ -9,9 +10,6 @@ mod order;
 mod table;
 
 use std::borrow::Cow;
-use std::hash::BuildHasher;
-
-use foldhash::fast::RandomState;
 
 use crate::time::Timestamp;
 use crate::wire::sip::{Malformed, framing};
@@ -19,14 +17,13 @@ use crate::wire::tcp::Segment;
 use crate::wire::{Endpoint, Transport, sctp, websocket};
 
 use association::Association;
+use beginnings::Beginnings;
 use flow::Flow;
 use numbers::Reason;
 use table::Table;
 
 pub use numbers::{FAMILIES, Numbers};
 
-/// Connections whose SYN is remembered until their first byte comes: as many as are set up within a round trip of some.
-const BEGINNINGS: usize = 1024;
 /// A connection that was closed stays so long, so that copies of its segments make no new one.
 const LINGER_NANOS: i64 = 2_000_000_000;
 /// Pieces of an SCTP message are given up after this time; a SIP transaction has timed out by then.
@@ -151,7 +148,7 @@ impl Connections {
             None if segment.length == 0 => {
                 // A SYN leaves a number behind and no state: a flood of them costs nothing.
                 if segment.is_syn() && on_sip_port {
-                    self.beginnings.note(segment);
+                    self.beginnings.note(&ends, segment);
                 }
                 return out;
             }
@@ -174,7 +171,9 @@ impl Connections {
         if !flow.is_restarted_by(segment) {
             return Some(at);
         }
+        let before = flow.bytes();
         flow.finish(now, &mut Out { carried: out, numbers: &mut self.numbers });
+        self.tcp_bytes = self.tcp_bytes + flow.bytes() - before;
         self.remove_flow(at);
         None
     }
@@ -190,7 +189,7 @@ impl Connections {
         let Some(flow) = self.tcp.get_mut(at) else { return };
         let begin = match segment.is_syn() {
             true => Some(segment.sequence.wrapping_add(1)),
-            false if flow.is_new(segment) => self.beginnings.take(segment),
+            false if segment.length > 0 && flow.is_new(segment) => self.beginnings.take(flow.ends(), segment),
             false => None,
         };
         let before = flow.bytes();
@@ -339,40 +338,5 @@ fn may_carry_sip(payload: &[u8]) -> bool {
         Some(0x01 | 0x02 | 0x81 | 0x82) => frames::begins_with_sip(payload),
         Some(b'G' | b'H') => websocket::may_upgrade(payload) || framing::begins_message(payload),
         _ => framing::begins_message(payload),
-    }
-}
-
-/// Sequence numbers of the SYNs seen last. It never grows: a newer one displaces an older one.
-#[derive(Debug)]
-struct Beginnings {
-    hasher: RandomState,
-    slots: Box<[(u32, u32)]>,
-}
-
-impl Default for Beginnings {
-    fn default() -> Self {
-        Beginnings { hasher: RandomState::default(), slots: vec![(0, 0); BEGINNINGS].into() }
-    }
-}
-
-impl Beginnings {
-    fn place(&self, segment: &Segment<'_>) -> (usize, u32) {
-        let hash = self.hasher.hash_one((segment.source, segment.destination));
-        (hash as usize % BEGINNINGS, (hash >> 32) as u32 | 1)
-    }
-
-    fn note(&mut self, segment: &Segment<'_>) {
-        let (at, tag) = self.place(segment);
-        self.slots[at] = (tag, segment.sequence.wrapping_add(1));
-    }
-
-    /// The number of the first byte of a direction, if its SYN is remembered.
-    fn take(&mut self, segment: &Segment<'_>) -> Option<u32> {
-        let (at, tag) = self.place(segment);
-        let (noted, first) = self.slots[at];
-        (noted == tag).then(|| {
-            self.slots[at] = (0, 0);
-            first
-        })
     }
 }

@@ -60,12 +60,12 @@ pub struct Order {
     /// In their order, none of which overlap.
     pieces: Vec<Piece>,
     waiting: usize,
-    /// When the first gap opened.
+    /// When the first gap opened, and when it was seen that the other end has what is missing.
     since: Timestamp,
-    /// What the other end has received, when it said so, and whether it said anything else since.
+    received_since: Option<Timestamp>,
+    /// What the other end has received, and what it had when it last said something itself.
     acknowledged: Option<u32>,
-    acknowledged_at: Timestamp,
-    answered: bool,
+    answered: Option<u32>,
 }
 
 /// How far `a` is ahead of `b`; sequence numbers wrap around.
@@ -167,33 +167,32 @@ impl Order {
         if self.pieces.is_empty() {
             self.pieces = Vec::new();
         }
-        self.since = now;
+        (self.since, self.received_since) = (now, None);
         self.next = Some(next.wrapping_add(piece.length));
         Some(piece)
     }
 
     /// What the other end says that it has received; `answers` when it says something else too.
-    pub fn acknowledge(&mut self, now: Timestamp, number: u32, answers: bool) {
-        match self.acknowledged.map(|before| ahead(number, before)) {
-            Some(0) => self.answered |= answers,
-            Some(..0) => {}
-            None | Some(1..) => {
-                (self.acknowledged, self.acknowledged_at, self.answered) = (Some(number), now, answers);
-            }
+    pub fn acknowledge(&mut self, number: u32, answers: bool) {
+        let latest = |before: Option<u32>| Some(before.filter(|before| ahead(*before, number) > 0).unwrap_or(number));
+        self.acknowledged = latest(self.acknowledged);
+        if answers {
+            self.answered = latest(self.answered);
         }
     }
 
     /// Gives up the first gap if it will not be filled, or if it `must` be: its length.
     pub fn give_up(&mut self, now: Timestamp, must: bool) -> Option<usize> {
         let (next, first) = (self.next?, self.pieces.first()?.sequence);
+        let covers = |number: Option<u32>| number.is_some_and(|number| ahead(number, first) >= 0);
         // An answer shows that the request was there; a bare acknowledgment may have overtaken it in the capture.
-        let received = self.acknowledged.is_some_and(|number| ahead(number, first) >= 0)
-            && (self.answered || now.nanos_since(self.acknowledged_at) >= GRACE_NANOS);
+        let received = covers(self.answered)
+            || covers(self.acknowledged) && now.nanos_since(*self.received_since.get_or_insert(now)) >= GRACE_NANOS;
         let too_much = self.waiting > MAX_WAITING || self.pieces.len() > MAX_PIECES;
         if !(must || received || too_much || now.nanos_since(self.since) >= PATIENCE_NANOS) {
             return None;
         }
-        self.since = now;
+        (self.since, self.received_since) = (now, None);
         self.next = Some(first);
         Some(first.wrapping_sub(next) as usize)
     }

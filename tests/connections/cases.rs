@@ -344,3 +344,17 @@ fn idle_connections_are_forgotten_and_found_again() {
     capture.segment(&line().data(0, one.len(), &two));
     capture.whole(&[&one, &two]);
 }
+
+#[test]
+fn the_first_segments_of_both_ends_may_change_places() {
+    let (one, two) = (request("INVITE", 1, &[b'x'; 2000]), response(200, 2, &[b'y'; 2000]));
+    let mut capture = Capture::new();
+    capture.segments(&line().handshake());
+    capture.segment(&line().data(0, 1000, &one[1000..]));
+    capture.segment(&line().data(0, 0, &one[..1000]));
+    capture.segment(&line().ack(1, 0, one.len()));
+    capture.segment(&line().data(1, 1000, &two[1000..]));
+    capture.segment(&line().ack(0, one.len(), 0));
+    capture.segment(&line().data(1, 0, &two[..1000]));
+    capture.whole(&[&one, &two]);
+}
