@@ -22,6 +22,6 @@ fn a_session_timer_ends_a_call() {
 #[test]
 fn the_silence_of_its_media_ends_a_call() {
     let text = include_str!("live/scenes/silence.txt");
-    let calls = "media_silence = \"4s\"";
+    let calls = "media_silence = \"10s\"";
     scenes::play(&Play { calls, patience: Duration::from_secs(15), ..Play::of(text) });
 }

@@ -12,7 +12,7 @@ mod sipp;
 use std::time::Duration;
 
 fn play(text: &str, calls: &str) {
-    scenes::play(&scenes::Play { calls, patience: Duration::from_secs(5), ..Play::of(text) });
+    scenes::play(&scenes::Play { calls, patience: Duration::from_secs(5), ..scenes::Play::of(text) });
 }
 
 /// A call that the caller's or the callee's BYE ends with a Reason (RFC 3326).
@@ -175,7 +175,7 @@ fn releases_have_a_side_and_the_class_of_a_cause() {
         ('>', "Q.850;cause=57", "completed release=caller/service_unavailable"),
         ('>', "Q.850;cause=127", "completed release=caller/interworking"),
         ('<', "Q.850;cause=88", "completed release=callee/invalid_message"),
-        ('<', "SIP;cause=503", "completed release=callee/normal"),
+        ('<', "SIP;cause=503", "dropped release=callee/resource_unavailable"),
     ]
     .into_iter()
     .enumerate()

@@ -235,7 +235,8 @@ impl Signalling {
             Outcome::Cancelled => (Outcome::Cancelled, EndedBy::Caller),
             outcome => (outcome, EndedBy::Callee),
         };
-        call.cause = Some(reason.cause.map_or(Cause::of_status(code), Cause::of_q850));
+        // Where the caller gave up, its own reason counts.
+        call.cause = call.cause.or(reason.cause.map(Cause::of_q850)).or(Some(Cause::of_status(code)));
         let (delay, is_attempt) = (at.now.seconds_since(call.started), call.is_attempt());
         self.end(id, at.now, outcome, by);
         if let Some(call) = self.calls.get(id).filter(|_| is_attempt) {
@@ -250,6 +251,7 @@ impl Signalling {
             && at.marks.branch == call.branch
         {
             call.cancelled = true;
+            call.cause = reason::of(at.message).class();
         }
     }
 }

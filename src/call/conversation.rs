@@ -126,7 +126,7 @@ impl Signalling {
         }
         let by = if party == Party::Caller { EndedBy::Caller } else { EndedBy::Callee };
         let reason = reason::of(at.message);
-        call.cause = Some(reason.cause.map_or(Cause::Normal, Cause::of_q850));
+        call.cause = Some(reason.class().unwrap_or_default());
         call.bye = Some(at.marks.branch);
         let outcome = match call.is_conversation() {
             true => of_bye(reason, call.voicemail),

@@ -137,12 +137,8 @@ pub const TABLE: &[Row] = &[
     row(When::Cause(28, 28), Outcome::NotFound, "invalid number format"),
     row(When::Cause(29, 29), Outcome::Rejected, "facility rejected"),
     row(When::Cause(34, 47), Outcome::NetworkFailure, "resources, circuits, congestion"),
-    row(When::Cause(52, 55), Outcome::Blocked, "calls barred"),
-    row(When::Cause(49, 63), Outcome::Rejected, "service or option not available"),
-    row(When::Cause(65, 79), Outcome::Rejected, "not implemented"),
-    row(When::Cause(81, 101), Outcome::ServerFailure, "invalid message"),
+    row(When::Cause(52, 55), Outcome::Blocked, "outgoing or incoming calls barred"),
     row(When::Cause(102, 102), Outcome::NetworkFailure, "recovery on timer expiry"),
-    row(When::Cause(103, 111), Outcome::ServerFailure, "protocol error"),
     row(When::Status(300, 399), Outcome::Redirected, "RFC 3261 section 21.3"),
     row(When::Status(404, 404), Outcome::NotFound, "Not Found"),
     row(When::Rang(408), Outcome::NoAnswer, "Request Timeout: it rang, and nobody came"),
@@ -248,6 +244,13 @@ pub struct Reason {
     pub cause: Option<u8>,
     /// Of the protocol SIP.
     pub status: Option<u16>,
+}
+
+impl Reason {
+    /// The class of what is said.
+    pub fn class(self) -> Option<Cause> {
+        self.cause.map(Cause::of_q850).or(self.status.map(Cause::of_status))
+    }
 }
 
 /// Classes of Q.850 causes (table 1 of Q.850); the values of the `cause` label.

@@ -15,10 +15,11 @@ pub struct Voicemail {
 const CAUSES: [(&str, &[u16]); 6] = [
     ("no-answer", &[408]),
     ("user-busy", &[486]),
-    ("unavailable", &[404, 503]),
+    // 480 is what History-Info has of whoever was not there; RFC 4458 calls it an immediate deflection.
+    ("unavailable", &[404, 480, 503]),
     ("do-not-disturb", &[600, 603]),
     ("unconditional", &[302]),
-    ("deflection", &[480, 487]),
+    ("deflection", &[487]),
 ];
 
 impl Voicemail {

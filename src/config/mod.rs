@@ -347,7 +347,7 @@ impl Default for Calls {
             late_media: Duration::from_secs(3),
             media_timeout: Duration::from_secs(10),
             media_silence: Duration::from_secs(5 * 60),
-            voicemail_targets: words(["voicemail", "vm-*"]),
+            voicemail_targets: words(["voicemail", "voicemail-*", "vm", "vm-*"]),
             voicemail_diversions: words(["no-answer", "user-busy", "unavailable", "do-not-disturb", "away"]),
             callback_window: Duration::from_secs(24 * 3600),
             max_missed_calls: 50_000,
