@@ -162,7 +162,7 @@ impl Signalling {
         }
     }
 
-    /// Takes a message; what it means for media is to be fetched with [`Self::take_effects`].
+    /// Takes a message; what it means for media is to be fetched with [`Self::next_effects`].
     pub fn message(
         &mut self,
         now: Timestamp,
@@ -240,12 +240,9 @@ impl Signalling {
         self.voice_reports.take_kept()
     }
 
-    pub fn take_effects(&mut self) -> Vec<Effect> {
-        std::mem::take(&mut self.effects)
-    }
-
-    pub fn has_effects(&self) -> bool {
-        !self.effects.is_empty()
+    /// Hands out what messages and time mean for media, in their order; what that brings about follows behind it.
+    pub fn next_effects(&mut self, effects: &mut Vec<Effect>) {
+        effects.append(&mut self.effects);
     }
 
     /// A repeated INVITE starts the wait for an answer anew.
@@ -266,6 +263,12 @@ fn party(value: &[u8]) -> Box<str> {
     let uri = sip::uri_of(value);
     let user = sip::user_of(uri);
     let name = if user.is_empty() { sip::host_of(uri) } else { user };
+    if name.len() <= 128
+        && name.iter().all(|b| (b' '..=b'~').contains(b))
+        && let Ok(plain) = std::str::from_utf8(name)
+    {
+        return plain.into();
+    }
     let name = String::from_utf8_lossy(&name[..name.len().min(128)]);
     // Control characters would reach the terminal of whoever reads a report.
     name.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()

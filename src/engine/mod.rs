@@ -163,6 +163,7 @@ pub struct Engine {
     read_hep: bool,
     signalling: Signalling,
     media: Media,
+    effects: Vec<Effect>,
     next_tick: Timestamp,
     now: Timestamp,
     /// Frames since the last tick whose time lay before it.
@@ -185,6 +186,7 @@ impl Engine {
             connections: Connections::new(settings.connections),
             hep: HepNumbers::default(),
             read_hep: settings.read_hep,
+            effects: Vec::new(),
             next_tick: Timestamp::default(),
             now: Timestamp::default(),
             behind: 0,
@@ -338,10 +340,10 @@ impl Engine {
 
     /// Hands what the signalling learned to the media side. Both meet only here.
     fn pass_on(&mut self, now: Timestamp) {
-        if !self.signalling.has_effects() {
-            return;
-        }
-        for effect in self.signalling.take_effects() {
+        // Taken out and put back, so that its memory serves each time.
+        let mut effects = std::mem::take(&mut self.effects);
+        self.signalling.next_effects(&mut effects);
+        for effect in effects.drain(..) {
             match effect {
                 Effect::Describe { call, direction, party, sections } => {
                     self.media.describe(now, call, direction, party, &sections);
@@ -356,6 +358,7 @@ impl Engine {
                 }
             }
         }
+        self.effects = effects;
     }
 
     /// A clock that was set back is followed after some frames; where two clocks alternate, the later one leads.

@@ -2,6 +2,8 @@
 //!
 //! A mode without an [`Impairment`] has no published pair of Ie and Bpl: its streams get no MOS, never a guess.
 
+use std::sync::LazyLock;
+
 use super::rating::{Impairment, Model};
 use super::table::TABLE;
 
@@ -111,7 +113,11 @@ impl CodecId {
 
     /// The id and clock rate (Hz) of a static payload type (RFC 3551, section 6).
     pub fn from_static_payload(pt: u8) -> Option<(CodecId, u32)> {
-        static_payload(pt).map(|(name, clock)| (Self::from_encoding(name.as_bytes()), clock))
+        static KNOWN: LazyLock<[Option<(CodecId, u32)>; 128]> = LazyLock::new(|| {
+            let known = |pt| static_payload(pt).map(|(name, clock)| (CodecId::from_encoding(name.as_bytes()), clock));
+            std::array::from_fn(|pt| u8::try_from(pt).ok().and_then(known))
+        });
+        KNOWN.get(usize::from(pt)).copied().flatten()
     }
 
     /// The row of the table.

@@ -10,6 +10,7 @@ pub mod multiplex;
 mod point;
 pub mod rtcp;
 pub mod rtp;
+mod scan;
 pub mod sctp;
 pub mod sdp;
 pub mod sip;

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::str::FromStr;
 
-use super::{Endpoint, Ip, multipart};
+use super::{Endpoint, Ip, multipart, scan};
 use crate::quality::codec::CodecId;
 
 /// Media descriptions and payload types that are kept; the rest of a longer SDP is passed over.
@@ -76,8 +76,8 @@ struct Session {
 /// Reads the media sections of a session description; what it does not know it passes over.
 pub fn parse(body: &[u8]) -> Vec<Media> {
     let mut session = Session::default();
-    let mut sections: Vec<Media> = Vec::new();
-    for line in body.split(|&b| b == b'\n' || b == b'\r') {
+    let mut sections: Vec<Media> = Vec::with_capacity(1);
+    for line in lines(body) {
         let Some((kind, value)) = line.split_first_chunk::<2>() else { continue };
         match kind {
             b"c=" => {
@@ -100,6 +100,19 @@ pub fn parse(body: &[u8]) -> Vec<Media> {
         }
     }
     sections
+}
+
+/// Lines end with CR, LF, or both.
+fn lines(body: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut rest = body;
+    std::iter::from_fn(move || {
+        let end = scan::find(rest, b'\n').unwrap_or(rest.len());
+        let end = scan::find(&rest[..end], b'\r').unwrap_or(end);
+        let line = &rest[..end];
+        let more = !rest.is_empty();
+        rest = rest.get(end + 1..).unwrap_or(&[]);
+        more.then_some(line)
+    })
 }
 
 fn attribute(media: &mut Media, value: &[u8]) {

@@ -1,6 +1,6 @@
 //! SIP messages (RFC 3261 section 7) as they are on real wires: a scanner that borrows and never allocates.
 
-use memchr::memchr;
+use super::scan::{find, trim, trim_end};
 
 pub mod framing;
 mod header;
@@ -102,6 +102,8 @@ pub struct Message<'a> {
     pub content_type: &'a [u8],
     /// All header fields, for [`Self::headers`].
     head: &'a [u8],
+    /// Which names they may have: [`mark`] of each.
+    marks: u64,
     pub body: &'a [u8],
     /// The first thing found wrong in a message that is still recognised.
     pub problem: Option<Malformed>,
@@ -109,9 +111,11 @@ pub struct Message<'a> {
 
 impl<'a> Message<'a> {
     /// Values of a header field that few messages have or few look at, in their order on the wire; `compact` is its one-letter
-    /// form (RFC 3261 section 7.3.3). It scans the header again: not for every message.
+    /// form (RFC 3261 section 7.3.3). Where there may be one it scans the header again.
     pub fn headers<'n>(&self, name: &'n [u8], compact: Option<u8>) -> impl Iterator<Item = &'a [u8]> + use<'a, 'n> {
-        Fields { rest: self.head }
+        let wanted = mark(name) | compact.map_or(0, |letter| mark(&[letter]));
+        let rest = if self.marks & wanted == 0 { &[] } else { self.head };
+        Fields { rest }
             .fuse()
             .filter(move |(field, _)| match field {
                 [letter] => compact.is_some_and(|compact| letter.eq_ignore_ascii_case(&compact)),
@@ -146,7 +150,7 @@ pub fn looks_like_text(payload: &[u8]) -> bool {
 /// Whether the first line ends as a SIP request line does, or starts as a status line does.
 pub fn has_start_line(payload: &[u8]) -> bool {
     let bytes = skip_line_ends(payload);
-    let line = trim_end(&bytes[..memchr(b'\n', bytes).unwrap_or(bytes.len())]);
+    let line = trim_end(&bytes[..find(bytes, b'\n').unwrap_or(bytes.len())]);
     start_line(line).is_ok()
 }
 
@@ -156,7 +160,7 @@ pub fn parse(payload: &[u8]) -> Result<Content<'_>, Malformed> {
     if bytes.iter().all(|&b| b == 0 || b == b' ') {
         return Ok(Content::KeepAlive);
     }
-    let line_end = memchr(b'\n', bytes).unwrap_or(bytes.len());
+    let line_end = find(bytes, b'\n').unwrap_or(bytes.len());
     let start = start_line(trim_end(&bytes[..line_end]))?;
     let mut message = Message {
         start,
@@ -169,6 +173,7 @@ pub fn parse(payload: &[u8]) -> Result<Content<'_>, Malformed> {
         expires: None,
         content_type: &[],
         head: bytes.get(line_end + 1..).unwrap_or(&[]),
+        marks: 0,
         body: &[],
         problem: None,
     };
@@ -212,25 +217,21 @@ fn skip_line_ends(payload: &[u8]) -> &[u8] {
     &payload[start..]
 }
 
-fn trim_end(line: &[u8]) -> &[u8] {
-    line.trim_ascii_end()
-}
-
 /// `METHOD SP Request-URI SP SIP/2.0` or `SIP/2.0 SP code SP reason`; a status line without reason is taken.
 fn start_line(line: &[u8]) -> Result<Start<'_>, Malformed> {
-    let space = memchr(b' ', line).ok_or(Malformed::StartLine)?;
+    let space = find(line, b' ').ok_or(Malformed::StartLine)?;
     let (first, rest) = (&line[..space], &line[space + 1..]);
     if first.len() > 4 && first[..4].eq_ignore_ascii_case(b"SIP/") {
         return status_line(first, rest);
     }
-    let space = memchr(b' ', rest).ok_or(Malformed::StartLine)?;
+    let space = find(rest, b' ').ok_or(Malformed::StartLine)?;
     let (uri, version) = (&rest[..space], &rest[space + 1..]);
     if uri.is_empty() || !method::is_token(first) {
         return Err(Malformed::StartLine);
     }
     if version.eq_ignore_ascii_case(b"SIP/2.0") {
         Ok(Start::Request { method: Method::from_bytes(first), uri })
-    } else if version.len() > 4 && version[..4].eq_ignore_ascii_case(b"SIP/") && memchr(b' ', version).is_none() {
+    } else if version.len() > 4 && version[..4].eq_ignore_ascii_case(b"SIP/") && find(version, b' ').is_none() {
         Err(Malformed::Version)
     } else {
         Err(Malformed::StartLine)
@@ -241,7 +242,7 @@ fn status_line<'a>(version: &[u8], rest: &[u8]) -> Result<Start<'a>, Malformed> 
     if !version.eq_ignore_ascii_case(b"SIP/2.0") {
         return Err(Malformed::Version);
     }
-    let digits = &rest[..memchr(b' ', rest).unwrap_or(rest.len())];
+    let digits = &rest[..find(rest, b' ').unwrap_or(rest.len())];
     match digits {
         [a @ b'1'..=b'6', b, c] if b.is_ascii_digit() && c.is_ascii_digit() => {
             Ok(Start::Response { code: u16::from(a - b'0') * 100 + u16::from(b - b'0') * 10 + u16::from(c - b'0') })
@@ -263,16 +264,22 @@ impl<'a> Iterator for Fields<'a> {
         loop {
             let end = value_end(self.rest);
             let line = trim_end(&self.rest[..end]);
+            self.rest = self.rest.get(end + 1..).unwrap_or(&[]);
             if line.is_empty() {
-                self.rest = self.rest.get(end + 1..).unwrap_or(&[]);
                 return None;
             }
-            self.rest = self.rest.get(end + 1..).unwrap_or(&[]);
-            if let Some(colon) = memchr(b':', line) {
-                return Some((trim_end(&line[..colon]), line[colon + 1..].trim_ascii()));
+            if let Some(colon) = find(line, b':') {
+                return Some((trim_end(&line[..colon]), trim(&line[colon + 1..])));
             }
         }
     }
+}
+
+/// One of 64 bits for a name, by its first letter and its length: what has another bit is another name.
+#[inline]
+fn mark(name: &[u8]) -> u64 {
+    let first = name.first().map_or(0, |first| usize::from(first | 0x20));
+    1 << ((first * 7 + name.len()) & 63)
 }
 
 /// Where a field ends: the first line end that no folded line (RFC 3261 section 7.3.1) follows.
@@ -280,7 +287,7 @@ impl<'a> Iterator for Fields<'a> {
 fn value_end(bytes: &[u8]) -> usize {
     let mut from = 0;
     loop {
-        match memchr(b'\n', &bytes[from..]) {
+        match find(&bytes[from..], b'\n') {
             None => return bytes.len(),
             Some(0) => return from,
             Some(1) if bytes[from] == b'\r' => return from + 1,
@@ -298,6 +305,7 @@ fn take<'a>(name: &[u8], value: &'a [u8], message: &mut Message<'a>, length: &mu
         _ => name.eq_ignore_ascii_case(long),
     };
     let Some(initial) = name.first() else { return };
+    message.marks |= mark(name);
     match initial.to_ascii_lowercase() {
         b'v' if message.via.is_empty() && is(b"via", b'v') => message.via = header::first_value(value),
         b'f' if message.from.is_empty() && is(b"from", b'f') => message.from = value,

@@ -1,9 +1,13 @@
 //! Parts of header values: parameters, URIs, numbers. Folds (CR, LF) are white space everywhere.
 
+use super::super::scan::{find, trim};
 use super::Method;
 
 /// The first of several values in one header: up to a comma outside quotes and angle brackets.
 pub(super) fn first_value(value: &[u8]) -> &[u8] {
+    if find(value, b',').is_none() {
+        return value;
+    }
     value[..find_outside(value, b',').unwrap_or(value.len())].trim_ascii_end()
 }
 
@@ -38,21 +42,63 @@ fn find_outside(value: &[u8], wanted: u8) -> Option<usize> {
 }
 
 /// A header parameter's value (`tag`, `branch`, `expires`), without quotes.
+#[inline]
 pub fn parameter<'a>(value: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
+    let mut rest = match behind_uri(value) {
+        Some(rest) => &rest[find(rest, b';')? + 1..],
+        None => return hidden_parameter(value, name),
+    };
+    loop {
+        let end = find(rest, b';').unwrap_or(rest.len());
+        if let Some(content) = content(&rest[..end], name) {
+            return Some(content);
+        }
+        rest = rest.get(end + 1..)?;
+    }
+}
+
+/// What stands behind a display name and an address in brackets, where no quotes follow that could hide a semicolon.
+#[inline]
+fn behind_uri(value: &[u8]) -> Option<&[u8]> {
+    let mut rest = value;
+    if let [b'"', quoted @ ..] = rest {
+        let end = find(quoted, b'"')?;
+        if find(&quoted[..end], b'\\').is_some() {
+            return None;
+        }
+        rest = &quoted[end + 1..];
+    }
+    if find(rest, b'"').is_some() {
+        return None;
+    }
+    match find(rest, b'<') {
+        Some(open) => Some(&rest[open + find(&rest[open..], b'>')? + 1..]),
+        None => Some(rest),
+    }
+}
+
+/// As [`parameter`], of whatever comes.
+#[cold]
+fn hidden_parameter<'a>(value: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
     let mut rest = &value[find_outside(value, b';')? + 1..];
     loop {
         let end = find_outside(rest, b';');
-        let piece = &rest[..end.unwrap_or(rest.len())];
-        let (key, content) = match piece.iter().position(|&b| b == b'=') {
-            Some(at) => (&piece[..at], &piece[at + 1..]),
-            None => (piece, &piece[..0]),
-        };
-        if key.trim_ascii().eq_ignore_ascii_case(name) {
-            let content = content.trim_ascii();
-            return Some(content.strip_prefix(b"\"").and_then(|c| c.strip_suffix(b"\"")).unwrap_or(content));
+        if let Some(content) = content(&rest[..end.unwrap_or(rest.len())], name) {
+            return Some(content);
         }
         rest = &rest[end? + 1..];
     }
+}
+
+/// The value of `name=value`, if it is that name.
+#[inline]
+fn content<'a>(piece: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
+    let (key, content) = match find(piece, b'=') {
+        Some(at) => (&piece[..at], &piece[at + 1..]),
+        None => (piece, &piece[..0]),
+    };
+    let content = trim(key).eq_ignore_ascii_case(name).then(|| trim(content))?;
+    Some(content.strip_prefix(b"\"").and_then(|c| c.strip_suffix(b"\"")).unwrap_or(content))
 }
 
 /// The URI of a From, To or Contact value: between angle brackets, or the value up to its parameters.
