@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use ipnet::IpNet;
 
 use crate::wire::Ip;
-use networks::Networks;
+pub use networks::Networks;
 
 /// Index of a configured peer network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

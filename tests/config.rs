@@ -117,6 +117,8 @@ fn the_documented_examples_are_valid_and_change_something() {
         let example = cells[6].trim_matches('`');
         let text = match key.as_str() {
             "peers.name" => format!("[[peers]]\n{example}\nnetworks = [\"192.0.2.1\"]"),
+            "user_agents.name" => format!("[[user_agents]]\n{example}\nmatch = \"A*\""),
+            "user_agents.match" => format!("[[user_agents]]\nname = \"a\"\n{example}"),
             "peers.capacity" => format!("[[peers]]\nname = \"a\"\nnetworks = [\"192.0.2.1\"]\n{example}"),
             "peers.networks" => format!("[[peers]]\nname = \"a\"\n{example}"),
             "outcomes.status" | "outcomes.cause" => format!("[[outcomes]]\n{example}\noutcome = \"busy\""),
@@ -277,6 +279,14 @@ fn the_ends_of_each_range_are_valid_and_one_further_is_not() {
         ("quality.playout_min", ["'0s'", "'200ms'"], ["'201ms'", "'501ms'"]),
         ("quality.playout_max", ["'20ms'", "'500ms'"], ["'19ms'", "'501ms'"]),
         ("quality.assumed_delay", ["'0s'", "'500ms'"], ["'-1s'", "'501ms'"]),
+        ("suspicious.window", ["'1s'", "'1h'"], ["'999ms'", "'61m'"]),
+        ("suspicious.registration_scan", ["0", "1000"], ["-1", "1001"]),
+        ("suspicious.invite_burst", ["0", "100000"], ["-1", "100001"]),
+        ("suspicious.auth_failures", ["0", "100000"], ["-1", "100001"]),
+        ("suspicious.false_answers", ["0", "100000"], ["-1", "100001"]),
+        ("suspicious.short_calls", ["0", "100000"], ["-1", "100001"]),
+        ("suspicious.short_call", ["'1s'", "'60s'"], ["'999ms'", "'61s'"]),
+        ("suspicious.max_sources", ["100", "1000000"], ["99", "1000001"]),
         ("labels.max_series", ["100", "100000"], ["99", "100001"]),
         ("capture.sip_ports", ["[1]", "[65535]"], ["[0]", "[65536]"]),
         ("capture.media_ports", ["['1-1']", "['1-65535']"], ["['0-1']", "['1-65536']"]),

@@ -32,6 +32,8 @@ mod packets;
 mod properties;
 #[path = "hostile/reports.rs"]
 mod reports;
+#[path = "hostile/suspicious.rs"]
+mod suspicious;
 #[path = "hostile/torture.rs"]
 mod torture;
 #[path = "hostile/torture_messages.rs"]

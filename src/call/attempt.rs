@@ -3,6 +3,7 @@
 use crate::wire::sip::{self, Start};
 
 use super::cell::CellKey;
+use super::country::Country;
 use super::dialog::{Call, Confirmed, State};
 use super::hold::Hold;
 use super::outcome::{Cause, EndedBy, Event, Outcome, Refusal, of_event, of_refusal};
@@ -36,6 +37,7 @@ impl Signalling {
 
     fn new_call(&mut self, at: &Context<'_, '_>) -> u32 {
         let id = self.insert(at, State::Setup);
+        self.suspicious.invited(at, &self.site, &mut self.numbers.suspicious);
         self.read_invite(at, id);
         let Some(call) = self.calls.get(id) else { return id };
         let serial = call.serial;
@@ -61,6 +63,10 @@ impl Signalling {
         }
         self.serial += 1;
         let (source, destination) = at.way();
+        let country = match self.settings.countries {
+            true => Country::called(at.message, &self.settings.business.plan),
+            false => Country::UNKNOWN,
+        };
         self.calls.insert(Call {
             serial: self.serial,
             leg_of: 0,
@@ -95,6 +101,8 @@ impl Signalling {
             outcome: None,
             ended_by: None,
             cause: None,
+            agent: at.agent.family,
+            country,
             mos: None,
         })
     }

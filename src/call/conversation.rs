@@ -164,7 +164,9 @@ impl Signalling {
         }
         if call.is_attempt() {
             self.business.ended(now, call, &mut self.numbers.business);
+            self.suspicious.ended(now, call, outcome, &self.site, &mut self.numbers.suspicious);
             self.numbers.count_end(key, outcome, call.final_status);
+            self.numbers.breakdown.count_end(call, outcome);
         }
         self.effects.push(Effect::Ended { call: call.serial });
     }

@@ -4,7 +4,9 @@ use crate::time::Timestamp;
 use crate::wire::Endpoint;
 use crate::wire::sip::Party;
 
+use super::agents;
 use super::cell::CellKey;
+use super::country::Country;
 use super::hold::Hold;
 use super::outcome::{Cause, EndedBy, Outcome};
 
@@ -125,6 +127,9 @@ pub struct Call {
     pub outcome: Option<Outcome>,
     pub ended_by: Option<EndedBy>,
     pub cause: Option<Cause>,
+    /// What sent the first INVITE, and the country of the number that it is for.
+    pub agent: agents::Family,
+    pub country: Country,
     /// MOS of its worst stream when it ended.
     pub mos: Option<f64>,
 }

@@ -1,11 +1,14 @@
 //! SIP signalling: transactions, calls from attempt to end, registrations. No clock, no I/O.
 
+mod agents;
 mod attempt;
+mod breakdown;
 mod business;
 mod callbacks;
 mod cell;
 mod conversation;
 mod cost;
+mod country;
 mod dialog;
 mod hold;
 mod hours;
@@ -17,6 +20,7 @@ pub mod outcome;
 mod reason;
 mod registrations;
 mod relay;
+mod suspicious;
 mod sweep;
 mod table;
 mod transactions;
@@ -32,14 +36,18 @@ use crate::time::Timestamp;
 use crate::wire::sip::{self, Malformed, Message, Method, Party, Start};
 use crate::wire::{Endpoint, Transport, sdp};
 
+use agents::{Agent, Agents};
 use business::Business;
 use legs::Legs;
 use marks::Marks;
 use registrations::Registrations;
+use suspicious::Suspicious;
 use table::Table;
 use transactions::{Seen, Transactions};
 use voice_reports::VoiceReports;
 
+pub use agents::Settings as AgentSettings;
+pub use breakdown::FAMILIES as BREAKDOWN_FAMILIES;
 pub use business::{FAMILIES as BUSINESS_FAMILIES, Settings as BusinessSettings};
 pub use cell::FAMILIES as CALL_FAMILIES;
 pub use cost::{Class, Currency, FAMILIES as COST_FAMILIES, Rate};
@@ -48,6 +56,7 @@ pub use number::{Number, Plan};
 pub use numbers::{FAMILIES, Numbers};
 pub use outcome::{Cause, EndedBy, Outcome};
 pub use registrations::FAMILIES as REGISTRATION_FAMILIES;
+pub use suspicious::{FAMILIES as SUSPICIOUS_FAMILIES, Settings as SuspiciousSettings};
 pub use voice_reports::{FAMILIES as VOICE_REPORT_FAMILIES, SeenReport};
 pub use voicemail::Voicemail;
 
@@ -66,6 +75,10 @@ pub struct Settings {
     pub voicemail: Voicemail,
     /// Header fields that say which dialogs are legs of one call.
     pub leg_headers: Vec<Box<[u8]>>,
+    pub agents: AgentSettings,
+    /// Whether calls are counted by the country that they go to.
+    pub countries: bool,
+    pub suspicious: SuspiciousSettings,
     pub business: BusinessSettings,
     /// Keep every call that left the table for a report (`analyze`).
     pub keep_reports: bool,
@@ -115,6 +128,8 @@ pub struct Signalling {
     legs: Legs,
     registrations: Registrations,
     voice_reports: VoiceReports,
+    agents: Agents,
+    suspicious: Suspicious,
     business: Business,
     pub numbers: Numbers,
     effects: Vec<Effect>,
@@ -129,6 +144,7 @@ struct Context<'a, 'm> {
     to: Endpoint,
     message: &'a Message<'m>,
     marks: Marks,
+    agent: Agent,
 }
 
 impl Context<'_, '_> {
@@ -152,6 +168,8 @@ impl Signalling {
             registrations: Registrations::new(settings.max_registrations),
             voice_reports: VoiceReports::new(settings.max_calls, settings.keep_reports),
             numbers: Numbers::new(&settings),
+            agents: Agents::new(&settings.agents),
+            suspicious: Suspicious::new(settings.suspicious.clone()),
             business: Business::new(&settings.business, &site),
             settings,
             site,
@@ -190,7 +208,8 @@ impl Signalling {
             }
         }
         let marks = Marks::of(message, &self.hasher);
-        let context = Context { now, from, to, message, marks };
+        let agent = self.agents.of(now, message.user_agent);
+        let context = Context { now, from, to, message, marks, agent };
         match (self.transactions.see(now, (from, to), message, &marks), message.start) {
             (Seen::Again, Start::Request { .. }) => {
                 self.numbers.count_retransmission(method, "request", peer);
@@ -212,12 +231,17 @@ impl Signalling {
         if let Some(seconds) = self.relays.see(now, (from, to), message, &marks, &self.site) {
             self.numbers.observe_relay(method, seconds);
         }
+        self.suspicious.see(&context, &self.site, &mut self.numbers.suspicious);
         match message.start {
             Start::Request { method: Method::Register, .. } => {
-                self.registrations.request(now, peer, message, &mut self.numbers.registrations);
+                if self.registrations.request(now, (peer, agent.family), message, &mut self.numbers.registrations) {
+                    self.suspicious.register(&context, &self.site, &mut self.numbers.suspicious);
+                }
             }
             Start::Response { code } if method == Method::Register => {
-                self.registrations.response(now, code, message, &mut self.numbers.registrations);
+                if self.registrations.response(now, code, message, &mut self.numbers.registrations) {
+                    self.suspicious.registered(&context);
+                }
             }
             Start::Request { method, .. } => {
                 if matches!(method, Method::Publish | Method::Notify) {

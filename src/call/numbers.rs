@@ -112,6 +112,8 @@ pub struct Numbers {
     transfers: HashMap<(&'static str, Direction), u64>,
     pub registrations: super::registrations::Numbers,
     pub voice_reports: super::voice_reports::Numbers,
+    pub breakdown: super::breakdown::Numbers,
+    pub suspicious: super::suspicious::Counts,
     pub business: super::business::Numbers,
 }
 
@@ -132,6 +134,8 @@ impl Numbers {
             transfers: HashMap::new(),
             registrations: super::registrations::Numbers::new(max_series),
             voice_reports: super::voice_reports::Numbers::new(max_series),
+            breakdown: super::breakdown::Numbers::new(settings),
+            suspicious: super::suspicious::Counts::default(),
             business: super::business::Numbers::new(&settings.business),
         }
     }
@@ -219,8 +223,10 @@ impl Numbers {
             out.declare(family);
         }
         self.collect_messages(site, out);
-        self.registrations.collect(site, out);
+        self.registrations.collect(site, &self.breakdown.names, out);
+        self.breakdown.collect(out);
         self.voice_reports.collect(site, out);
+        super::suspicious::collect(&self.suspicious, out);
         self.business.collect(out);
         cell::collect(&self.calls, &self.finals, site, out);
         for ((by, cause, direction), count) in &self.releases {

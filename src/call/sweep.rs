@@ -111,6 +111,7 @@ impl Signalling {
     /// Entries in each table, for `sidetone_tracked_entries`.
     pub fn tracked(&self) -> impl IntoIterator<Item = (&'static str, usize)> {
         let (attempts, bindings) = self.registrations.lengths();
+        let (sources, credentials) = self.suspicious.lengths();
         [
             ("calls", self.calls.len()),
             ("transactions", self.transactions.len()),
@@ -120,12 +121,16 @@ impl Signalling {
             ("registrations", bindings),
             ("voice_reports", self.voice_reports.len()),
             ("missed_calls", self.business.missed_calls().0),
+            ("suspicious_sources", sources),
+            ("credentials", credentials),
+            ("agents", self.agents.len()),
         ]
     }
 
     /// Entries that gave way at the cap of each table.
     pub fn evicted(&self) -> impl IntoIterator<Item = (&'static str, u64)> {
         let (attempts, bindings) = self.registrations.evicted();
+        let (sources, credentials) = self.suspicious.evicted();
         [
             ("calls", self.calls.evicted),
             ("transactions", self.transactions.evicted()),
@@ -135,6 +140,9 @@ impl Signalling {
             ("registrations", bindings),
             ("voice_reports", self.voice_reports.evicted()),
             ("missed_calls", self.business.missed_calls().1),
+            ("suspicious_sources", sources),
+            ("credentials", credentials),
+            ("agents", self.agents.evicted()),
         ]
     }
 }

@@ -61,7 +61,7 @@ impl Voicemail {
 }
 
 /// Whether a pattern, in which `*` stands for anything, fits the whole text; letters of both cases are alike.
-fn matches(pattern: &[u8], text: &[u8]) -> bool {
+pub(super) fn matches(pattern: &[u8], text: &[u8]) -> bool {
     let mut pieces = pattern.split(|&b| b == b'*');
     let first = pieces.next().unwrap_or_default();
     let starts =

@@ -3,6 +3,7 @@
 //! `Config::load` and `Config::parse` report every mistake of a file at once, each with its line, a caret and a hint.
 //! Keys that are not typed keep the values of `Config::default`, which are those of the shipped `config/sidetone.toml`.
 
+mod agents;
 mod connections;
 mod hep;
 mod labels;
@@ -13,6 +14,7 @@ mod rates;
 mod read;
 mod report;
 mod section;
+mod suspicious;
 mod syntax;
 mod value;
 mod zone;
@@ -28,12 +30,14 @@ use jiff::tz::TimeZone;
 
 use crate::call::Rate;
 
+pub use agents::{UserAgent, common as common_user_agents};
 pub use connections::Connections;
 pub use hep::{Hep, Secret};
 pub use labels::Labels;
 pub use numbering::Numbering;
 pub use outcomes::OutcomeRule;
 pub use report::{ConfigError, Problem};
+pub use suspicious::Suspicious;
 
 /// Largest configuration file that is read, in bytes: far above any real one, it only stops `/dev/zero` and the like.
 const MAX_FILE_SIZE: u64 = 1 << 20;
@@ -65,8 +69,12 @@ pub struct Config {
     pub outcomes: Vec<OutcomeRule>,
     /// What calls cost; none of them stands in another's place.
     pub rates: Vec<Rate>,
+    /// What looks like fraud or an attack.
+    pub suspicious: Suspicious,
     /// Where labels come from, and how many series there may be.
     pub labels: Labels,
+    /// Families of User-Agents; empty: the common ones. The first that matches wins.
+    pub user_agents: Vec<UserAgent>,
     /// The agent's own log.
     pub log: Log,
 }

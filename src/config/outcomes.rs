@@ -139,7 +139,7 @@ fn is_token(word: &str) -> bool {
 }
 
 /// A list, which may be empty, of words that are not told apart by case.
-fn words(value: Value<'_>, of: &str, example: &str, valid: impl Fn(&str) -> bool) -> Checked<Vec<String>> {
+pub(super) fn words(value: Value<'_>, of: &str, example: &str, valid: impl Fn(&str) -> bool) -> Checked<Vec<String>> {
     let whole = value.span();
     let items = list(value, of, &format!("\"{example}\""))?;
     if items.len() > MAX_WORDS {

@@ -7,6 +7,7 @@ use humantime::format_duration;
 use ipnet::IpNet;
 use toml::Spanned;
 
+use super::agents;
 use super::hep;
 use super::labels;
 use super::net;
@@ -15,6 +16,7 @@ use super::outcomes;
 use super::rates;
 use super::report::ConfigError;
 use super::section::Document;
+use super::suspicious;
 use super::value::{self, Value};
 use super::zone;
 use super::{Calls, Capture, Config, Log, LogFormat, LogLevel, Media, Peer, PlayoutBuffer, Quality, Site, Web};
@@ -53,7 +55,9 @@ pub(super) fn config(text: &str, name: &str, bad_byte: Option<usize>) -> Result<
         numbering: numbering::read(&mut document),
         outcomes: Vec::new(),
         rates: Vec::new(),
+        suspicious: suspicious::read(&mut document),
         labels: labels::labels(&mut document),
+        user_agents: agents::read(&mut document),
         log: log(&mut document),
     };
     // What names a peer is read when the peers are known.

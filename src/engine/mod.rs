@@ -3,6 +3,7 @@
 mod business;
 mod hep;
 mod numbers;
+mod suspicious;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -62,6 +63,9 @@ impl Settings {
                     diversions: config.calls.voicemail_diversions.iter().map(|word| word.as_str().into()).collect(),
                 },
                 leg_headers: config.calls.leg_headers.iter().map(|name| name.as_bytes().into()).collect(),
+                agents: suspicious::agents(config),
+                countries: config.labels.countries,
+                suspicious: suspicious::settings(config),
                 business: business::settings(config),
                 keep_reports,
             },
@@ -355,6 +359,7 @@ impl Engine {
                 Effect::Ended { call } => {
                     let mos = self.media.call_ended(now, call);
                     self.signalling.rated(call, mos);
+                    self.hear_mute(now);
                 }
             }
         }
@@ -384,6 +389,14 @@ impl Engine {
         self.signalling.tick(now);
         self.pass_on(now);
         self.media.tick(now);
+        self.hear_mute(now);
+    }
+
+    /// A call that was answered without a voice is signalling's to judge.
+    fn hear_mute(&mut self, now: Timestamp) {
+        for call in self.media.take_mute() {
+            self.signalling.false_answer(now, call);
+        }
     }
 
     /// Copies the numbers out; peaks start anew.

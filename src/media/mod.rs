@@ -96,6 +96,8 @@ pub struct Media {
     pub evicted_streams: u64,
     reports: Vec<StreamReport>,
     sender_reports: Reports,
+    /// Answered calls of which nothing is to be heard; for signalling to fetch.
+    mute: Vec<u64>,
     /// Of calls that are over.
     problems: Vec<(u64, Problems)>,
     endpoint_reports: EndpointReports,
@@ -109,6 +111,7 @@ impl Media {
             pipeline: Pipeline::default(),
             candidates: Candidates::new(settings.max_candidates),
             sender_reports: Reports::new(settings.max_streams),
+            mute: Vec::new(),
             problems: Vec::new(),
             endpoint_reports: EndpointReports::default(),
             settings,
@@ -307,6 +310,11 @@ impl Media {
     /// The problems of the calls that ended since the last call of this.
     pub fn take_problems(&mut self) -> Vec<(u64, Problems)> {
         std::mem::take(&mut self.problems)
+    }
+
+    /// The answered calls that were found to have no media since the last call of this.
+    pub fn take_mute(&mut self) -> Vec<u64> {
+        std::mem::take(&mut self.mute)
     }
 
     /// Reports of the streams that ended since the last call.

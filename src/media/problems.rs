@@ -244,6 +244,9 @@ impl Media {
             is_new &= root.problems.add(problem);
         }
         if is_new {
+            if problem == Problem::NoMedia {
+                self.mute.push(call);
+            }
             self.numbers.sundry.count_problem(problem, direction);
         }
     }

@@ -18,6 +18,8 @@ pub fn catalogue() -> Vec<&'static Family> {
     all.extend(crate::call::FAMILIES);
     all.extend(crate::call::CALL_FAMILIES);
     all.extend(crate::call::REGISTRATION_FAMILIES);
+    all.extend(crate::call::BREAKDOWN_FAMILIES);
+    all.extend(crate::call::SUSPICIOUS_FAMILIES);
     all.extend(crate::call::VOICE_REPORT_FAMILIES);
     all.extend(crate::call::BUSINESS_FAMILIES);
     all.extend(crate::call::COST_FAMILIES);

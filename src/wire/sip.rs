@@ -100,6 +100,9 @@ pub struct Message<'a> {
     pub contact: &'a [u8],
     pub expires: Option<u32>,
     pub content_type: &'a [u8],
+    pub user_agent: &'a [u8],
+    /// Whether it has an Authorization or Proxy-Authorization header field.
+    pub has_credentials: bool,
     /// All header fields, for [`Self::headers`].
     head: &'a [u8],
     /// Which names they may have: [`mark`] of each.
@@ -172,6 +175,8 @@ pub fn parse(payload: &[u8]) -> Result<Content<'_>, Malformed> {
         contact: &[],
         expires: None,
         content_type: &[],
+        user_agent: &[],
+        has_credentials: false,
         head: bytes.get(line_end + 1..).unwrap_or(&[]),
         marks: 0,
         body: &[],
@@ -316,6 +321,9 @@ fn take<'a>(name: &[u8], value: &'a [u8], message: &mut Message<'a>, length: &mu
         b'e' if message.expires.is_none() && name.eq_ignore_ascii_case(b"expires") => {
             message.expires = header::number(value);
         }
+        b'u' if message.user_agent.is_empty() && name.eq_ignore_ascii_case(b"user-agent") => message.user_agent = value,
+        b'a' if name.eq_ignore_ascii_case(b"authorization") => message.has_credentials = true,
+        b'p' if name.eq_ignore_ascii_case(b"proxy-authorization") => message.has_credentials = true,
         b'c' => {
             if message.call_id.is_empty() && name.eq_ignore_ascii_case(b"call-id") {
                 message.call_id = value;

@@ -1,6 +1,6 @@
 //! The core as the program drives it: frames in, ticks, snapshots, reports out; and what must hold of every report.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -46,9 +46,12 @@ impl Core {
         Core { engine, file }
     }
 
-    /// As `run` is, with the peers of the configuration; no address is ours.
+    /// As `run` is, with the peers and the local networks of the configuration.
     pub fn of(config: &Config) -> Core {
-        let mut engine = Engine::new(Settings::new(config, true), Arc::new(engine::site(config, Vec::new())));
+        let mut engine = Engine::new(
+            Settings::new(config, true),
+            Arc::new(engine::site(config, config.site.local_networks.clone())),
+        );
         let file = engine.add_interface("file");
         Core { engine, file }
     }
@@ -131,6 +134,16 @@ impl Samples {
             None => false,
         };
         self.0.iter().filter(|(series, _)| of_family(series)).map(|(_, value)| value).sum()
+    }
+
+    /// The names of all families that have series; a histogram's are three.
+    pub fn families(&self) -> BTreeSet<String> {
+        self.0.keys().map(|series| series.split('{').next().unwrap_or(series).to_owned()).collect()
+    }
+
+    /// All series, one a line.
+    pub fn text(&self) -> String {
+        self.0.keys().map(|series| format!("{series}\n")).collect()
     }
 
     /// The labels of all series of a family, as they are written.

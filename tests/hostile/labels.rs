@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use sidetone::config::{Config, Peer};
 
-use crate::harness::{Core, MILLISECOND, START, Samples};
+use crate::harness::{Core, MILLISECOND, Random, START, Samples};
 use crate::packets::{Call, From, address, message};
 
 /// As small as the configuration allows.
@@ -101,4 +101,70 @@ fn streams_of_all_peers_stay_within_the_budget() {
     assert_eq!(label_sets(&samples, "rtp_packets_total", &[]).len(), BUDGET + 1);
     assert_eq!(samples.sum("rtp_packets_total", "peer=\"other\""), 400.0);
     core.finish();
+}
+
+/// The acceptance test of issue 4: ten thousand random addresses, agents and numbers make no new series beyond the budget.
+#[test]
+fn ten_thousand_addresses_agents_and_numbers_make_no_series_of_their_own() {
+    let mut config = peers(20);
+    config.labels.countries = true;
+    let mut core = Core::of(&config);
+    let mut random = Random::new(11);
+    let strange = |core: &mut Core, n: usize, random: &mut Random| {
+        let source = std::net::Ipv4Addr::from(random.next() as u32);
+        let call = Call { caller: (source, 5060).into(), ..Call::v4(&format!("{n}")) };
+        let number = 100_000_000_000 + random.next() % 900_000_000_000;
+        let agent = format!("User-Agent: Device-{:x}/{}\r\nContact", random.next(), n % 7);
+        let method = ["INVITE", "REGISTER", "OPTIONS", "SUBSCRIBE"][n % 4];
+        let start = format!("{method} sip:+{number}@b.example SIP/2.0");
+        let request = message(&start, &call, &format!("1 {method}"), "", "");
+        let request =
+            String::from_utf8_lossy(&request).replacen("Contact", &agent, 1).replace("bob@", &format!("{number}@"));
+        let status = format!("SIP/2.0 {} Strange", 200 + random.below(500));
+        let answer = message(&status, &call, &format!("1 {method}"), ";tag=b", "");
+        let answer = String::from_utf8_lossy(&answer).replace("bob@", &format!("{number}@"));
+        let now = START + n as i64 * 10 * MILLISECOND;
+        core.packet(now, &call.signal(From::Caller, request.as_bytes()));
+        core.packet(now + MILLISECOND, &call.signal(From::Callee, answer.as_bytes()));
+    };
+    let count = |core: &mut Core| {
+        let samples = core.scrape();
+        samples.check();
+        let families = samples.families();
+        families.into_iter().map(|family| (label_sets(&samples, &family, &["le"]).len(), family)).collect::<Vec<_>>()
+    };
+    (0..10_000).for_each(|n| strange(&mut core, n, &mut random));
+    core.tick(START + 200_000 * MILLISECOND);
+    let after = count(&mut core);
+    // What one row of labels fans out to: outcomes and states; the other labels of a full family are closed lists.
+    let outcomes = 14;
+    for (sets, family) in &after {
+        let most = match family.as_str() {
+            "call_outcomes_total" | "call_outcomes_by_country_total" => (BUDGET + 4) * outcomes,
+            "call_outcomes_by_agent_total" => 40 * outcomes,
+            _ => 2 * BUDGET,
+        };
+        assert!(*sets <= most, "{family} has {sets} label sets");
+    }
+    // Twice as many strangers are not more series.
+    (10_000..20_000).for_each(|n| strange(&mut core, n, &mut random));
+    core.tick(START + 400_000 * MILLISECOND);
+    let twice = count(&mut core);
+    let grown: Vec<_> = twice.iter().zip(&after).filter(|(now, before)| now.0 > before.0 + BUDGET / 10).collect();
+    assert!(grown.is_empty(), "{grown:?}");
+    let samples = core.scrape();
+    assert_eq!(samples.sum("sip_requests_total", ""), 20_000.0);
+    assert_eq!(samples.sum("call_outcomes_by_country_total", ""), samples.sum("call_outcomes_total", ""));
+    assert_eq!(samples.sum("call_outcomes_by_agent_total", "agent=\"other\""), samples.sum("call_outcomes_total", ""));
+    assert_eq!(
+        samples.sum("sip_registration_attempts_by_agent_total", "agent=\"other\""),
+        samples.sum("sip_registration_attempts_total", "")
+    );
+    assert!(samples.sum("sidetone_label_overflow_total", "family=\"call_outcomes_by_country_total\"") > 0.0);
+    assert!(samples.sum("call_outcomes_by_country_total", "country=\"US\"") > 0.0);
+    let known = config.calls.max_calls;
+    assert!(samples.tracked("calls") <= known && samples.tracked("agents") <= 2048);
+    // Neither a number, nor an address, nor an agent is to be found in any label.
+    let text = samples.text();
+    assert!(!text.contains("Device-") && !text.contains("bob") && !text.contains("alice"));
 }

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use foldhash::fast::RandomState;
 
+use crate::call::agents::Family as Agent;
 use crate::expiring::Expiring;
 use crate::site::PeerId;
 use crate::time::Timestamp;
@@ -43,6 +44,7 @@ enum Waits {
 #[derive(Debug)]
 struct Attempt {
     peer: PeerId,
+    agent: Agent,
     started: Timestamp,
     /// Its last message.
     last: Timestamp,
@@ -84,8 +86,14 @@ impl Registrations {
         (self.attempts.evicted, self.bindings.evicted())
     }
 
-    /// A REGISTER request that was not on this hop before.
-    pub fn request(&mut self, now: Timestamp, peer: PeerId, message: &Message<'_>, numbers: &mut Numbers) {
+    /// A REGISTER request that was not on this hop before; whether this is the first hop that it is seen on.
+    pub fn request(
+        &mut self,
+        now: Timestamp,
+        (peer, agent): (PeerId, Agent),
+        message: &Message<'_>,
+        numbers: &mut Numbers,
+    ) -> bool {
         let aor = address_of_record(&self.hasher, message.to);
         let key = self.hasher.hash_one((message.call_id, aor));
         let cseq = message.cseq.map_or(0, |(number, _)| number);
@@ -93,11 +101,11 @@ impl Registrations {
         if let Some(attempt) = self.attempts.get_mut(&key) {
             if cseq <= attempt.cseq {
                 // The same on the next hop of a proxy.
-                return;
+                return false;
             }
             let refused = attempt.waits == Waits::Credentials && attempt.authorized;
             if refused && now.nanos_since(attempt.last) > SECOND_ANSWER_NANOS {
-                numbers.cell(attempt.peer).count_result(Outcome::Unauthorized);
+                numbers.count_result(attempt.peer, attempt.agent, Outcome::Unauthorized);
             } else {
                 started = attempt.started;
             }
@@ -106,46 +114,49 @@ impl Registrations {
         let expires = |contact: Contact| Contact { expires: contact.expires.or(message.expires), ..contact };
         let attempt = Attempt {
             peer,
+            agent,
             started,
             last: now,
             cseq,
             branch: self.branch(message),
             waits: Waits::Response,
-            authorized: has_credentials(message),
+            authorized: message.has_credentials,
             aor,
             requested: requested.map(expires).collect(),
             for_all: is_for_all(message),
         };
         self.attempts.insert(key, now + TIMER_F, attempt);
+        true
     }
 
-    /// A response to a REGISTER.
-    pub fn response(&mut self, now: Timestamp, code: u16, message: &Message<'_>, numbers: &mut Numbers) {
+    /// A response to a REGISTER; whether it accepts an attempt.
+    pub fn response(&mut self, now: Timestamp, code: u16, message: &Message<'_>, numbers: &mut Numbers) -> bool {
         let aor = address_of_record(&self.hasher, message.to);
         let key = self.hasher.hash_one((message.call_id, aor));
         let branch = self.branch(message);
-        let Some(attempt) = self.attempts.get_mut(&key) else { return };
+        let Some(attempt) = self.attempts.get_mut(&key) else { return false };
         if code < 200 || branch != attempt.branch || message.cseq.is_none_or(|(number, _)| number != attempt.cseq) {
-            return;
+            return false;
         }
         if let Some(waits) = invites_another(code) {
             (attempt.waits, attempt.last) = (waits, now);
             self.attempts.live_until(&key, now + TIMER_F);
-            return;
+            return false;
         }
-        let Some(attempt) = self.attempts.remove(&key) else { return };
-        let cell = numbers.cell(attempt.peer);
+        let Some(attempt) = self.attempts.remove(&key) else { return false };
         let outcome = match code {
             200..=299 => Outcome::Success,
             403 => Outcome::Unauthorized,
             _ => Outcome::Rejected,
         };
-        cell.count_result(outcome);
+        numbers.count_result(attempt.peer, attempt.agent, outcome);
+        let cell = numbers.cell(attempt.peer);
         cell.ineffective += u64::from(is_ineffective(code));
         if outcome == Outcome::Success {
             cell.delay.observe(now.seconds_since(attempt.started));
             self.accepted(now, &attempt, message, numbers);
         }
+        outcome == Outcome::Success
     }
 
     fn accepted(&mut self, now: Timestamp, attempt: &Attempt, message: &Message<'_>, numbers: &mut Numbers) {
@@ -199,17 +210,12 @@ fn is_ineffective(code: u16) -> bool {
     code >= 400 && !matches!(code, 401 | 402 | 407)
 }
 
-fn has_credentials(message: &Message<'_>) -> bool {
-    [&b"authorization"[..], b"proxy-authorization"].into_iter().any(|name| message.header(name, None).is_some())
-}
-
 fn count_unfinished(attempt: &Attempt, numbers: &mut Numbers) {
     let (outcome, ineffective) = match attempt.waits {
         Waits::Response => (Outcome::Timeout, true),
         Waits::Credentials => (Outcome::Unauthorized, false),
         Waits::Interval => (Outcome::Rejected, true),
     };
-    let cell = numbers.cell(attempt.peer);
-    cell.count_result(outcome);
-    cell.ineffective += u64::from(ineffective);
+    numbers.count_result(attempt.peer, attempt.agent, outcome);
+    numbers.cell(attempt.peer).ineffective += u64::from(ineffective);
 }

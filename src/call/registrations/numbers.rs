@@ -1,5 +1,6 @@
 //! What is counted of registrations, by peer.
 
+use crate::call::agents;
 use crate::call::numbers::DELAY_BOUNDS;
 use crate::labels::Series;
 use crate::numbers::{Collection, Family, Histogram, Value, fixed};
@@ -29,6 +30,12 @@ static ATTEMPTS: Family = Family::counter(
     &["peer", "result"],
     "Registration attempts by result; a challenge and the REGISTER that answers it are one attempt.",
 );
+static BY_AGENT: Family = Family::counter(
+    "sip_registration_attempts_by_agent_total",
+    "",
+    &["agent", "result"],
+    "Registration attempts by the family of the User-Agent that sent them ([[user_agents]]; none: it has none) and result.",
+);
 static INEFFECTIVE: Family = Family::counter(
     "sip_registration_ineffective_attempts_total",
     "",
@@ -43,7 +50,7 @@ static DELAY: Family = Family::histogram(
 );
 
 /// The families of this folder, in the order of the catalogue.
-pub static FAMILIES: &[&Family] = &[&ACTIVE, &USERS, &CHANGES, &ATTEMPTS, &INEFFECTIVE, &DELAY];
+pub static FAMILIES: &[&Family] = &[&ACTIVE, &USERS, &CHANGES, &ATTEMPTS, &BY_AGENT, &INEFFECTIVE, &DELAY];
 
 /// How an attempt ended; the values of the `result` label.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -126,10 +133,6 @@ impl Cell {
         self.changes[change as usize] += 1;
     }
 
-    pub fn count_result(&mut self, outcome: Outcome) {
-        self.results[outcome as usize] += 1;
-    }
-
     #[cfg(test)]
     pub fn results(&self) -> [u64; Outcome::ALL.len()] {
         self.results
@@ -157,16 +160,23 @@ impl Totals {
 #[derive(Clone, Debug)]
 pub struct Numbers {
     cells: Series<PeerId, Cell>,
+    agents: Series<agents::Family, [u64; Outcome::ALL.len()]>,
 }
 
 impl Numbers {
     /// `max_series`: label sets of one family.
     pub fn new(max_series: usize) -> Numbers {
-        Numbers { cells: Series::new(max_series) }
+        Numbers { cells: Series::new(max_series), agents: Series::new(max_series) }
     }
 
     pub fn cell(&mut self, peer: PeerId) -> &mut Cell {
         self.cells.row(peer, Cell::new)
+    }
+
+    /// An attempt has ended.
+    pub fn count_result(&mut self, peer: PeerId, agent: agents::Family, outcome: Outcome) {
+        self.cell(peer).results[outcome as usize] += 1;
+        self.agents.row(agent, Default::default)[outcome as usize] += 1;
     }
 
     /// For the report.
@@ -185,11 +195,18 @@ impl Numbers {
         totals
     }
 
-    pub fn collect(&self, site: &Site, out: &mut Collection) {
+    pub fn collect(&self, site: &Site, names: &agents::Names, out: &mut Collection) {
         for family in FAMILIES {
             out.declare(family);
         }
         self.cells.collect_overflow(&ACTIVE, out);
+        self.agents.collect_overflow(&BY_AGENT, out);
+        // Without families to tell apart all would be other.
+        for (agent, results) in self.agents.iter().filter(|_| !names.is_empty()) {
+            for (outcome, count) in Outcome::ALL.into_iter().zip(results) {
+                out.add(&BY_AGENT, vec![agents::label(names, *agent), fixed(outcome.name())], Value::Counter(*count));
+            }
+        }
         for (peer, cell) in self.cells.iter() {
             let peer = site.name(*peer);
             let with = |last: &'static str| vec![peer.clone(), fixed(last)];

@@ -31,9 +31,11 @@ impl Desk {
         assert_eq!(message.problem, None, "{text}");
         self.now = self.now + Duration::from_millis(10);
         match message.start {
-            Start::Request { .. } => self.registrations.request(self.now, peer, &message, &mut self.numbers),
+            Start::Request { .. } => {
+                self.registrations.request(self.now, (peer, Agent::NONE), &message, &mut self.numbers)
+            }
             Start::Response { code } => self.registrations.response(self.now, code, &message, &mut self.numbers),
-        }
+        };
     }
 
     /// REGISTER of `who` and a response to it, on one hop.
