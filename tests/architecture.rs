@@ -44,7 +44,7 @@ const BANNED_STD: [&str; 4] = ["fs", "io", "env", "process"];
 const LAYERS: [(&str, &[&str]); 9] = [
     // SDP names codecs; their table is arithmetic and knows nothing of bytes.
     // Fragments wait in a table, by the packets' own time.
-    ("wire", &["arrivals", "quality", "time"]),
+    ("wire", &["arrivals", "generations", "quality", "time"]),
     ("expiring", &["time"]),
     ("generations", &["time"]),
     ("labels", &["numbers", "site"]),

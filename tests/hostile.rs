@@ -40,5 +40,7 @@ mod torture;
 mod torture_messages;
 #[path = "hostile/tunnels.rs"]
 mod tunnels;
+#[path = "hostile/twice.rs"]
+mod twice;
 #[path = "hostile/wraps.rs"]
 mod wraps;

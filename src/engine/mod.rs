@@ -3,16 +3,15 @@
 mod business;
 mod hep;
 mod numbers;
+mod settings;
 mod suspicious;
+mod twice;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ipnet::IpNet;
-
 use crate::call::{self, Call, Effect, SeenReport, Signalling};
-use crate::config::{self, Config, PortRange};
 use crate::connections::{self, Carried, Connections};
 use crate::labels;
 use crate::media::{self, EndpointReports, Media, Problems, StreamReport};
@@ -20,110 +19,21 @@ use crate::numbers::Collection;
 use crate::site::Site;
 use crate::time::Timestamp;
 use crate::wire::fragments::{Assembly, Fragment, Fragments};
-use crate::wire::multiplex;
+use crate::wire::multiplex::{self, Protocol};
 use crate::wire::rtp::{self, Kind};
 use crate::wire::sip::{self, Content, Malformed};
 use crate::wire::{self, Datagram, Decoded, Endpoint, LinkType, Transport, Undecoded};
 
 pub use hep::{FAMILIES as HEP_FAMILIES, HepNumbers, REJECTED as HEP_REJECTED};
 pub use numbers::{DROPPED, FAMILIES, InterfaceNumbers};
+pub use settings::{Settings, site};
+
+use twice::Twice;
 
 /// How often timers and intervals of quiet streams are looked after.
 const TICK: Duration = Duration::from_secs(1);
 /// Frames from the past before their clock is believed: a sweep of the tables costs as much as thousands of frames.
 const MAX_BEHIND: u32 = 1024;
-
-/// The settings of a core, taken from the configuration.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    pub call: call::Settings,
-    pub media: media::Settings,
-    pub connections: connections::Settings,
-    pub sip_ports: Vec<PortRange>,
-    /// Whether HEP in captured datagrams is read. Not live: what a mirror sends to the listener here would count twice.
-    pub read_hep: bool,
-}
-
-impl Settings {
-    /// `keep_reports`: every call and stream stays until it is reported.
-    pub fn new(config: &Config, keep_reports: bool) -> Settings {
-        let nanos = |duration: Duration| i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX);
-        Settings {
-            call: call::Settings {
-                max_calls: config.calls.max_calls,
-                max_transactions: config.calls.max_transactions,
-                max_registrations: config.calls.max_registrations,
-                max_series: config.labels.max_series,
-                setup_timeout_nanos: nanos(config.calls.setup_timeout),
-                ring_timeout_nanos: nanos(config.calls.ring_timeout),
-                max_duration_nanos: nanos(config.calls.max_duration),
-                outcomes: outcomes(config),
-                voicemail: call::Voicemail {
-                    targets: config.calls.voicemail_targets.iter().map(|word| word.as_str().into()).collect(),
-                    diversions: config.calls.voicemail_diversions.iter().map(|word| word.as_str().into()).collect(),
-                },
-                leg_headers: config.calls.leg_headers.iter().map(|name| name.as_bytes().into()).collect(),
-                agents: suspicious::agents(config),
-                countries: config.labels.countries,
-                suspicious: suspicious::settings(config),
-                business: business::settings(config),
-                keep_reports,
-            },
-            media: media::Settings {
-                interval_nanos: nanos(config.media.interval),
-                idle_nanos: nanos(config.media.idle_timeout),
-                max_streams: config.media.max_streams,
-                max_candidates: config.media.max_candidates,
-                assumed_delay_seconds: config.quality.assumed_delay.as_secs_f64(),
-                playout: playout(&config.quality),
-                late_media_nanos: nanos(config.calls.late_media),
-                media_timeout_nanos: nanos(config.calls.media_timeout),
-                media_silence_nanos: nanos(config.calls.media_silence),
-                packet_loss_concealment: config.quality.packet_loss_concealment,
-                max_series: config.labels.max_series,
-                keep_reports,
-            },
-            connections: connections::Settings {
-                max_flows: config.connections.max_flows,
-                max_buffered_bytes: config.connections.max_buffered_bytes as usize,
-                idle_nanos: nanos(config.connections.idle_timeout),
-            },
-            sip_ports: config.capture.sip_ports.clone(),
-            read_hep: keep_reports,
-        }
-    }
-}
-
-/// The configured rules, with peers by their number.
-fn outcomes(config: &Config) -> Vec<call::outcome::Rule> {
-    let site = site(config, Vec::new());
-    let rule = |rule: &config::OutcomeRule| call::outcome::Rule {
-        status: rule.statuses.clone(),
-        cause: rule.causes.clone(),
-        peer: rule.peer.as_ref().and_then(|name| site.named(name)),
-        outcome: rule.outcome,
-    };
-    config.outcomes.iter().map(rule).collect()
-}
-
-fn playout(quality: &config::Quality) -> media::PlayoutSettings {
-    let nanos = |duration: Duration| duration.as_nanos() as f64;
-    media::PlayoutSettings {
-        buffer: match quality.playout_buffer {
-            config::PlayoutBuffer::Fixed => media::Buffer::Fixed,
-            config::PlayoutBuffer::Adaptive => media::Buffer::Adaptive,
-        },
-        fixed: nanos(quality.playout_delay),
-        least: nanos(quality.playout_min),
-        most: nanos(quality.playout_max),
-    }
-}
-
-/// The configured view of the network, with these addresses as our own.
-pub fn site(config: &Config, local: Vec<IpNet>) -> Site {
-    let peers: Vec<_> = config.peers.iter().map(|peer| (peer.name.clone(), peer.networks.clone())).collect();
-    Site::new(local, &peers).with_capacities(config.peers.iter().map(|peer| peer.capacity))
-}
 
 /// A copy of all numbers of a worker, to be merged and rendered elsewhere.
 #[derive(Clone, Debug)]
@@ -165,6 +75,7 @@ pub struct Engine {
     connections: Connections,
     hep: HepNumbers,
     read_hep: bool,
+    twice: Twice,
     signalling: Signalling,
     media: Media,
     effects: Vec<Effect>,
@@ -191,6 +102,7 @@ impl Engine {
             hep: HepNumbers::default(),
             read_hep: settings.read_hep,
             effects: Vec::new(),
+            twice: Twice::default(),
             next_tick: Timestamp::default(),
             now: Timestamp::default(),
             behind: 0,
@@ -220,7 +132,7 @@ impl Engine {
         numbers.packets += 1;
         numbers.bytes += u64::from(original_length);
         numbers.last_packet = time;
-        match wire::decode(link, frame) {
+        match wire::decode(link, frame).map(|decoded| decoded.on(interface)) {
             Ok(Decoded::Datagram(datagram)) => self.datagram(time, &datagram),
             Ok(other) => self.other(interface, time, &other),
             Err(reason) => self.undecoded(interface, reason, 1),
@@ -268,6 +180,7 @@ impl Engine {
     fn fragment(&mut self, interface: usize, now: Timestamp, fragment: &Fragment<'_>) {
         match self.fragments.take(now, interface, fragment) {
             Assembly::Waiting => {}
+            Assembly::SeenTwice => self.seen_twice(interface, 1),
             Assembly::Refused(frames) => self.undecoded(interface, Undecoded::Fragment, frames),
             Assembly::Whole(segment) => match wire::reassembled(fragment, &segment) {
                 Ok(decoded) => self.other(interface, now, &decoded),
@@ -275,6 +188,29 @@ impl Engine {
             },
         }
         self.count_lost_fragments();
+    }
+
+    fn seen_twice(&mut self, interface: usize, packets: u64) {
+        if let Some(numbers) = self.interfaces.get_mut(interface) {
+            numbers.seen_twice += packets;
+        }
+    }
+
+    /// Whether a datagram is the copy of one that was seen at another point of its way; then it is counted as that.
+    fn is_copy(&mut self, now: Timestamp, datagram: &Datagram<'_>) -> bool {
+        let is_copy = self.twice.is_copy(now, datagram);
+        if is_copy {
+            self.seen_twice(datagram.point.interface(), 1);
+        }
+        is_copy
+    }
+
+    /// Settles the packets under way, and counts the copies among all that came.
+    fn settle_media(&mut self) {
+        self.media.settle();
+        for (interface, packets) in self.media.take_copies().into_iter().enumerate() {
+            self.seen_twice(interface, packets);
+        }
     }
 
     fn count_lost_fragments(&mut self) {
@@ -292,12 +228,21 @@ impl Engine {
                 }
             }
             Kind::Rtcp => {
+                if self.is_copy(now, datagram) {
+                    return;
+                }
                 // A report speaks of the packets before it.
                 self.media.settle();
                 self.media.rtcp(now, datagram);
             }
             Kind::Other if sip::looks_like_text(datagram.payload) => self.text(now, datagram),
-            Kind::Other => self.media.multiplexed(datagram, multiplex::protocol(datagram.payload, datagram.length)),
+            Kind::Other => {
+                let fax = || self.media.receives_fax(datagram.destination).then_some(Protocol::T38);
+                let protocol = multiplex::protocol(datagram.payload, datagram.length).or_else(fax);
+                if let Some(protocol) = protocol.filter(|_| !self.is_copy(now, datagram)) {
+                    self.media.multiplexed(datagram, protocol);
+                }
+            }
         }
     }
 
@@ -308,7 +253,7 @@ impl Engine {
             return;
         }
         let expected = self.is_sip_port(datagram.source.port) || self.is_sip_port(datagram.destination.port);
-        if expected || sip::has_start_line(datagram.payload) {
+        if (expected || sip::has_start_line(datagram.payload)) && !self.is_copy(now, datagram) {
             let cut = datagram.payload.len() < datagram.length;
             self.message(now, (datagram.source, datagram.destination), Transport::Udp, datagram.payload, cut);
         }
@@ -377,7 +322,7 @@ impl Engine {
 
     /// Does what time makes due. Where no frames come, whoever captures calls it with its clock.
     pub fn tick(&mut self, now: Timestamp) {
-        self.media.settle();
+        self.settle_media();
         (self.now, self.next_tick, self.behind) = (now, now + TICK, 0);
         self.fragments.expire(now);
         self.count_lost_fragments();
@@ -401,7 +346,7 @@ impl Engine {
 
     /// Copies the numbers out; peaks start anew.
     pub fn snapshot(&mut self) -> Snapshot {
-        self.media.settle();
+        self.settle_media();
         let snapshot = Snapshot {
             site: Arc::clone(&self.site),
             interfaces: self.interfaces.clone(),
@@ -417,13 +362,13 @@ impl Engine {
     }
 
     fn tracked(&self) -> Vec<(&'static str, usize)> {
-        let own = [("fragments", self.fragments.waiting())];
+        let own = [("fragments", self.fragments.waiting()), ("seen_twice", self.twice.len())];
         let rest = self.signalling.tracked().into_iter().chain(self.media.tracked());
         own.into_iter().chain(self.connections.tracked()).chain(rest).collect()
     }
 
     fn evicted(&self) -> Vec<(&'static str, u64)> {
-        let own = [("fragments", self.fragments.evicted)];
+        let own = [("fragments", self.fragments.evicted), ("seen_twice", self.twice.evicted)];
         let rest = self.signalling.evicted().into_iter().chain(self.media.evicted());
         own.into_iter().chain(self.connections.evicted()).chain(rest).collect()
     }
@@ -431,7 +376,7 @@ impl Engine {
     /// The capture is over: gives every call and stream that was kept, and settles the numbers.
     pub fn finish(&mut self) -> Analysis {
         let last = self.interfaces.iter().map(|interface| interface.last_packet).max().unwrap_or_default();
-        self.media.settle();
+        self.settle_media();
         self.fragments.finish();
         self.count_lost_fragments();
         let carried = self.connections.finish(last);

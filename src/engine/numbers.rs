@@ -22,6 +22,12 @@ static UNDECODED: Family = Family::counter(
     &["interface", "reason"],
     "Frames in which no UDP, TCP or SCTP could be read; not_ip and other_protocol are other protocols, not faults.",
 );
+static SEEN_TWICE: Family = Family::counter(
+    "capture_seen_twice_packets_total",
+    "",
+    LABELS,
+    "Copies of packets that were seen before at another point of their way, which count nowhere else.",
+);
 static LAST_PACKET: Family = Family::gauge(
     "capture_last_packet_timestamp_seconds",
     "seconds",
@@ -47,7 +53,7 @@ static EVICTED: Family = Family::counter(
 
 /// The families of this folder, in the order of the catalogue.
 pub static FAMILIES: &[&Family] =
-    &[&PACKETS, &BYTES, &DROPPED, &UNDECODED, &LAST_PACKET, &UP, &REOPENS, &TRACKED, &EVICTED];
+    &[&PACKETS, &BYTES, &DROPPED, &UNDECODED, &SEEN_TWICE, &LAST_PACKET, &UP, &REOPENS, &TRACKED, &EVICTED];
 
 /// Numbers of one interface, or of `file`.
 #[derive(Clone, Debug)]
@@ -56,6 +62,7 @@ pub struct InterfaceNumbers {
     pub packets: u64,
     pub bytes: u64,
     pub undecoded: [u64; Undecoded::ALL.len()],
+    pub seen_twice: u64,
     pub last_packet: Timestamp,
     /// As libpcap counts them: no room in the ring, no room in the card.
     pub dropped_kernel: u64,
@@ -71,6 +78,7 @@ impl InterfaceNumbers {
             packets: 0,
             bytes: 0,
             undecoded: [0; Undecoded::ALL.len()],
+            seen_twice: 0,
             last_packet: Timestamp::default(),
             dropped_kernel: 0,
             dropped_interface: 0,
@@ -89,6 +97,7 @@ impl InterfaceNumbers {
         for (reason, count) in Undecoded::ALL.into_iter().zip(self.undecoded) {
             out.add(&UNDECODED, vec![interface(), fixed(reason.reason())], Value::Counter(count));
         }
+        out.add(&SEEN_TWICE, vec![interface()], Value::Counter(self.seen_twice));
         out.add(&LAST_PACKET, vec![interface()], Value::Gauge(self.last_packet.seconds()));
         out.add(&UP, vec![interface()], Value::Gauge(f64::from(u8::from(self.up))));
         out.add(&REOPENS, vec![interface()], Value::Counter(self.reopens));

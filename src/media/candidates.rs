@@ -6,6 +6,7 @@ use foldhash::fast::RandomState;
 
 use crate::arrivals::{Arrival, Arrivals};
 use crate::time::Timestamp;
+use crate::wire::Point;
 use crate::wire::rtp::Packet;
 
 use super::stream::Key;
@@ -26,11 +27,19 @@ const MIN_SSRC: u32 = 16;
 /// Ports of protocols whose bytes may pass for RTP: DNS, mDNS, LLMNR, DHCP, NTP, SNMP, NetBIOS, IKE, NFS RPC, SSDP, STUN.
 const NEVER: [u16; 16] = [53, 67, 68, 69, 111, 123, 137, 138, 161, 162, 500, 1900, 2049, 3478, 5353, 5355];
 
+/// A packet that counts later: when it came, and where it was seen.
+#[derive(Clone, Copy, Debug)]
+pub struct Arrived {
+    pub now: Timestamp,
+    pub packet: Packet,
+    pub point: Point,
+}
+
 /// A flow's first packets, kept so that they count once it is believed.
 #[derive(Debug)]
 struct Candidate {
     arrival: Arrival,
-    packets: Vec<(Timestamp, Packet)>,
+    packets: Vec<Arrived>,
 }
 
 /// Candidates by key, at most `capacity` of them.
@@ -52,20 +61,20 @@ impl Candidates {
     }
 
     /// Takes a packet of an unknown flow; gives the packets of the flow, this one last, when it is believed.
-    pub fn offer(&mut self, key: Key, now: Timestamp, packet: Packet) -> Option<Vec<(Timestamp, Packet)>> {
-        if !plausible(&key, &packet) {
+    pub fn offer(&mut self, key: Key, arrived: Arrived) -> Option<Vec<Arrived>> {
+        if !plausible(&key, &arrived.packet) {
             return None;
         }
         if !self.flows.contains_key(&key) {
             self.enter(key);
         }
         let flow = self.flows.get_mut(&key)?;
-        if let Some((_, last)) = flow.packets.last()
-            && (!follows(last, &packet) || flow.packets.len() >= MAX_PACKETS)
+        if let Some(last) = flow.packets.last()
+            && (!follows(&last.packet, &arrived.packet) || flow.packets.len() >= MAX_PACKETS)
         {
             flow.packets.clear();
         }
-        flow.packets.push((now, packet));
+        flow.packets.push(arrived);
         if !believable(&flow.packets) {
             return None;
         }
@@ -73,7 +82,7 @@ impl Candidates {
     }
 
     /// Forgets a flow; what it offered is given back, for a stream that SDP announces after all.
-    pub fn take(&mut self, key: &Key) -> Vec<(Timestamp, Packet)> {
+    pub fn take(&mut self, key: &Key) -> Vec<Arrived> {
         self.flows.remove(key).map(|flow| flow.packets).unwrap_or_default()
     }
 
@@ -84,7 +93,7 @@ impl Candidates {
 
     /// Drops the flows that have been quiet since `before`.
     pub fn expire(&mut self, before: Timestamp) {
-        self.flows.retain(|_, flow| flow.packets.last().is_some_and(|(at, _)| *at >= before));
+        self.flows.retain(|_, flow| flow.packets.last().is_some_and(|last| last.now >= before));
     }
 
     /// Begins a flow; at the cap the one that came first gives way.
@@ -121,19 +130,19 @@ fn follows(last: &Packet, next: &Packet) -> bool {
     (step <= MAX_STEP || step >= u16::MAX - MAX_STEP) && forward.min(back) <= MAX_TIMESTAMP_STEP
 }
 
-fn believable(packets: &[(Timestamp, Packet)]) -> bool {
+fn believable(packets: &[Arrived]) -> bool {
     let steps = packets.windows(2).filter(|pair| {
-        let step = pair[1].1.sequence.wrapping_sub(pair[0].1.sequence);
+        let step = pair[1].packet.sequence.wrapping_sub(pair[0].packet.sequence);
         (1..=4).contains(&step)
     });
     if steps.count() + 1 < BELIEVED_AFTER {
         return false;
     }
     let (first, last) = match (packets.first(), packets.last()) {
-        (Some((_, first)), Some((_, last))) => (first, last),
+        (Some(first), Some(last)) => (first.packet, last.packet),
         _ => return false,
     };
-    let event = last.payload_type >= 96 && packets.iter().all(|(_, p)| p.payload_length == EVENT_PAYLOAD);
+    let event = last.payload_type >= 96 && packets.iter().all(|p| p.packet.payload_length == EVENT_PAYLOAD);
     let advanced = last.timestamp.wrapping_sub(first.timestamp);
     event || (advanced != 0 && advanced < i32::MAX as u32)
 }

@@ -3,6 +3,7 @@
 mod binding;
 mod candidates;
 mod delay;
+mod home;
 mod interval;
 mod numbers;
 mod pattern;
@@ -26,12 +27,12 @@ use std::sync::Arc;
 
 use crate::site::Site;
 use crate::time::Timestamp;
-use crate::wire::Datagram;
 use crate::wire::multiplex::Protocol;
 use crate::wire::rtp::Packet;
+use crate::wire::{Datagram, Endpoint, Point};
 
 use binding::Bindings;
-use candidates::Candidates;
+use candidates::{Arrived, Candidates};
 use delay::Delay;
 use pipeline::{Pipeline, Waiting};
 use playout::Role;
@@ -94,6 +95,8 @@ pub struct Media {
     unbound: Slots,
     pub numbers: Numbers,
     pub evicted_streams: u64,
+    /// Packets that were seen before at another point of their way, by capture interface.
+    copies: Vec<u64>,
     reports: Vec<StreamReport>,
     sender_reports: Reports,
     /// Answered calls of which nothing is to be heard; for signalling to fetch.
@@ -120,6 +123,7 @@ impl Media {
             relays: Relays::default(),
             unbound: Slots::default(),
             evicted_streams: 0,
+            copies: Vec::new(),
             reports: Vec::new(),
         }
     }
@@ -135,7 +139,7 @@ impl Media {
             ssrc: packet.ssrc,
         };
         let likely = self.streams.likely(&key);
-        if let Some(oldest) = self.pipeline.push(Waiting { now, key, packet: *packet, likely }) {
+        if let Some(oldest) = self.pipeline.push(Waiting { now, key, packet: *packet, point: datagram.point, likely }) {
             self.arrived(&oldest);
         }
     }
@@ -151,15 +155,18 @@ impl Media {
     fn arrived(&mut self, waiting: &Waiting) {
         let likely = waiting.likely.filter(|at| self.streams.get(*at).is_some_and(|s| s.key == waiting.key));
         match likely.or_else(|| self.streams.find(&waiting.key)) {
-            Some(at) => self.packet(waiting.now, at, &waiting.packet),
-            None => self.unknown(waiting.now, waiting.key, &waiting.packet),
+            Some(at) => self.packet(waiting.now, at, &waiting.packet, waiting.point),
+            None => self.unknown(waiting),
         }
     }
 
     /// Counts a further packet of a known stream.
     #[inline(always)]
-    fn packet(&mut self, now: Timestamp, at: u32, packet: &Packet) {
+    fn packet(&mut self, now: Timestamp, at: u32, packet: &Packet, point: Point) {
         let Some(stream) = self.streams.get_mut(at) else { return };
+        if point != stream.usual && stream.is_copy(point, packet.sequence) {
+            return self.count_copy(point);
+        }
         if now >= stream.interval_end {
             close_interval(stream, now, &self.settings, &mut self.numbers);
         }
@@ -192,37 +199,56 @@ impl Media {
     }
 
     /// A datagram on a media port that is neither RTP nor RTCP.
-    pub fn multiplexed(&mut self, datagram: &Datagram<'_>, protocol: Option<Protocol>) {
-        let fax = || self.bindings.receives_fax(datagram.destination).then_some(Protocol::T38);
-        if let Some(protocol) = protocol.or_else(fax) {
-            let direction = self.site.direction(datagram.source.ip, datagram.destination.ip);
-            self.numbers.sundry.count_multiplexed(protocol, direction);
+    pub fn multiplexed(&mut self, datagram: &Datagram<'_>, protocol: Protocol) {
+        let direction = self.site.direction(datagram.source.ip, datagram.destination.ip);
+        self.numbers.sundry.count_multiplexed(protocol, direction);
+    }
+
+    /// Whether SDP announced T.38 at this endpoint.
+    pub fn receives_fax(&self, at: Endpoint) -> bool {
+        self.bindings.receives_fax(at)
+    }
+
+    /// How many copies of packets that were seen before each capture interface saw since the last call of this.
+    pub fn take_copies(&mut self) -> Vec<u64> {
+        std::mem::take(&mut self.copies)
+    }
+
+    #[cold]
+    fn count_copy(&mut self, point: Point) {
+        let interface = point.interface();
+        if self.copies.len() <= interface {
+            self.copies.resize(interface + 1, 0);
         }
+        self.copies[interface] += 1;
     }
 
     /// A packet of no known stream: SDP announced it, or it must convince first.
     #[cold]
-    fn unknown(&mut self, now: Timestamp, key: Key, packet: &Packet) {
+    fn unknown(&mut self, waiting: &Waiting) {
+        let Waiting { now, key, packet, point, .. } = *waiting;
+        let arrived = Arrived { now, packet, point };
         if self.announced(&key, packet.payload_type).is_some() {
             let mut packets = self.candidates.take(&key);
-            packets.push((now, *packet));
+            packets.push(arrived);
             self.start(key, &packets);
-        } else if let Some(packets) = self.candidates.offer(key, now, *packet) {
+        } else if let Some(packets) = self.candidates.offer(key, arrived) {
             self.start(key, &packets);
         }
     }
 
     /// Begins a stream with its first packets.
-    fn start(&mut self, key: Key, packets: &[(Timestamp, Packet)]) {
-        let Some(((now, first), rest)) = packets.split_first() else { return };
+    fn start(&mut self, key: Key, packets: &[Arrived]) {
+        let Some((begin, rest)) = packets.split_first() else { return };
         if self.streams.is_full()
             && let Some(at) = self.streams.pick_for_eviction()
         {
             self.evicted_streams += 1;
             self.end(at);
         }
+        let Arrived { now, packet: first, .. } = *begin;
         let interval_end = Timestamp::from_nanos(now.nanos().saturating_add(self.settings.interval_nanos));
-        let at = self.streams.insert(Stream::new(key, *now, first, interval_end, &self.settings.playout));
+        let at = self.streams.insert(Stream::new(key, *begin, interval_end, &self.settings.playout));
         self.bind(at, self.call_of(&key).unwrap_or(0));
         self.identify(at, first.payload_type);
         self.begin_relaying(at);
@@ -234,14 +260,13 @@ impl Media {
         cell.packets += 1;
         cell.payload_bytes += u64::from(first.payload_length);
         cell.encrypted += u64::from(stream.is_encrypted);
-        let (now, first) = (*now, *first);
-        self.may_be_events(at, packets.iter().map(|(_, packet)| *packet));
+        self.may_be_events(at, packets.iter().map(|arrived| arrived.packet));
         if self.streams.get(at).is_some_and(|stream| stream.tells != Tells::Nothing) {
             self.told(at, &first);
         }
         self.relay(now, at, &first, Arrival::InOrder, false);
-        for (now, packet) in rest {
-            self.packet(*now, at, packet);
+        for Arrived { now, packet, point } in rest {
+            self.packet(*now, at, packet, *point);
         }
     }
 

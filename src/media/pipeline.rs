@@ -2,6 +2,7 @@
 //! each packet's stream is fetched ahead, and the packet waits a few others long until it is there.
 
 use crate::time::Timestamp;
+use crate::wire::Point;
 use crate::wire::rtp::Packet;
 
 use super::stream::Key;
@@ -15,6 +16,7 @@ pub struct Waiting {
     pub now: Timestamp,
     pub key: Key,
     pub packet: Packet,
+    pub point: Point,
     /// The slot whose fingerprint fits; the key itself is compared when the packet's turn comes.
     pub likely: Option<u32>,
 }

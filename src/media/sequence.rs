@@ -190,6 +190,19 @@ impl Sequence {
         Some(Arrival::Reordered)
     }
 
+    /// Whether this number arrived, as far as that is remembered.
+    pub fn has_seen(&self, number: u16) -> bool {
+        let behind = u64::from((self.highest as u16).wrapping_sub(number));
+        // A stray is not in the sequence until its successor comes.
+        if behind >= WINDOW || self.highest - behind < self.base {
+            return self.awaited == Some(number.wrapping_add(1));
+        }
+        let extended = self.highest - behind;
+        let (block, bit) = (extended >> 6, 1 << (extended & 63));
+        let word = if block == self.highest >> 6 { self.block } else { self.ring[block as usize % RING] };
+        word & bit != 0
+    }
+
     fn advance(&mut self, to: u64, settled: &mut Settled, burst: &mut impl FnMut(u64)) {
         while self.highest >> 6 < to >> 6 {
             let block = self.highest >> 6;
@@ -346,6 +359,18 @@ mod tests {
         assert_eq!(count(&arrivals, Arrival::Reordered), 1);
         assert_eq!(settled, Settled { expected: 9, lost: 2 });
         assert_eq!(bursts, [2]);
+    }
+
+    #[test]
+    fn what_was_seen_is_known() {
+        let (sequence, ..) = run((65500..=65535).chain(0..100).filter(|n| n % 7 != 3).chain([30_000]));
+        for number in (65500..=65535).chain(0..100) {
+            assert_eq!(sequence.has_seen(number), number % 7 != 3, "{number}");
+        }
+        assert!(sequence.has_seen(30_000), "a stray");
+        for number in [65499, 100, 101, 29_999, 30_001] {
+            assert!(!sequence.has_seen(number), "{number}");
+        }
     }
 
     #[test]

@@ -54,7 +54,7 @@ impl Media {
         for key in self.candidates.keys_to(|key| key.destination() == at || key.source() == at) {
             let packets = self.candidates.take(&key);
             match packets.last() {
-                Some((_, last)) if self.announced(&key, last.payload_type).is_some() => self.start(key, &packets),
+                Some(last) if self.announced(&key, last.packet.payload_type).is_some() => self.start(key, &packets),
                 _ => {}
             }
         }

@@ -6,8 +6,10 @@ use crate::quality::codec::{CodecId, MediaKind};
 use crate::time::Timestamp;
 use crate::wire::rtp::Packet;
 use crate::wire::sip::Party;
-use crate::wire::{Endpoint, Ip};
+use crate::wire::{Endpoint, Ip, Point};
 
+use super::candidates::Arrived;
+use super::home::Home;
 use super::interval::Baseline;
 use super::pattern::burst_ratio;
 use super::playout::{self, Late, Playout, Role, SPURT_NANOS};
@@ -91,6 +93,8 @@ pub struct Stream {
     /// Whether each packet's payload says something that is counted.
     pub tells: Tells,
     pub codec: CodecId,
+    /// The point that packets come from without further question.
+    pub usual: Point,
     /// Longest time between two arrivals of the running interval, nanoseconds.
     pub(super) interval_gap: i64,
     pub playout: Playout,
@@ -108,6 +112,7 @@ pub struct Stream {
     /// The party of the call that it goes to, where SDP told.
     pub toward: Option<Party>,
     pub relay: relay::Role,
+    home: Home,
     /// Jitter of the media packets alone, nanoseconds, where others stand between them: an event's packets all carry the
     /// time of its start. And the transit time of the last media packet.
     media_jitter: f64,
@@ -160,8 +165,7 @@ impl Stream {
     /// A stream that begins with this packet.
     pub fn new(
         key: Key,
-        now: Timestamp,
-        packet: &Packet,
+        Arrived { now, packet, point }: Arrived,
         interval_end: Timestamp,
         playout: &playout::Settings,
     ) -> Stream {
@@ -186,6 +190,7 @@ impl Stream {
             may_be_relayed: false,
             tells: Tells::Nothing,
             codec: CodecId::UNKNOWN,
+            usual: point,
             interval_gap: 0,
             playout: Playout::new(now, playout),
             sequence: Sequence::new(packet.sequence),
@@ -196,6 +201,7 @@ impl Stream {
             is_counted: false,
             toward: None,
             relay: relay::Role::NEW,
+            home: Home::new(point),
             media_jitter: 0.0,
             media_transit: 0.0,
             first_arrival: now,
@@ -221,6 +227,14 @@ impl Stream {
     pub fn set_clock(&mut self, clock_rate: u32) {
         self.clock_rate = clock_rate;
         self.nanos_per_tick = if clock_rate == 0 { 0.0 } else { 1e9 / f64::from(clock_rate) };
+    }
+
+    /// Whether a packet from another than the usual point is a copy of one that was seen.
+    #[cold]
+    pub fn is_copy(&mut self, point: Point, number: u16) -> bool {
+        let is_copy = self.home.is_copy(point, self.sequence.has_seen(number));
+        self.usual = self.home.usual();
+        is_copy
     }
 
     /// Takes a further packet of the stream; tells what it was, and whether it was discarded as too late.

@@ -35,6 +35,8 @@ struct Frames {
     total: u64,
     decoded: u64,
     undecoded: BTreeMap<&'static str, u64>,
+    /// Copies of packets that were seen before at another point of their way.
+    seen_twice: u64,
 }
 
 #[derive(Serialize)]
@@ -121,7 +123,8 @@ fn frames(analysis: &Analysis) -> Frames {
             *undecoded.entry(reason.reason()).or_default() += count;
         }
     }
-    Frames { total, decoded: total - undecoded.values().sum::<u64>(), undecoded }
+    let seen_twice = analysis.interfaces.iter().map(|interface| interface.seen_twice).sum();
+    Frames { total, decoded: total - undecoded.values().sum::<u64>(), undecoded, seen_twice }
 }
 
 fn sip(analysis: &Analysis) -> Sip {

@@ -39,6 +39,10 @@ fn captures(findings: &Findings, out: &mut String) -> fmt::Result {
             capture.file, capture.packets, capture.bytes, capture.link_type
         )?;
     }
+    let seen_twice: u64 = findings.analysis.interfaces.iter().map(|interface| interface.seen_twice).sum();
+    if seen_twice > 0 {
+        writeln!(out, "{seen_twice} packets were seen twice, at two points of their way, and count once")?;
+    }
     Ok(())
 }
 

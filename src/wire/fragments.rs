@@ -5,10 +5,11 @@ use std::collections::HashMap;
 use foldhash::fast::RandomState;
 
 use crate::arrivals::{Arrival, Arrivals};
+use crate::generations::Generations;
 use crate::time::Timestamp;
 
 use super::Ip;
-use super::point::Way;
+use super::point::{Point, SEEN_TWICE_NANOS, Way};
 
 /// RFC 8200 section 4.5 waits 60 s; Linux 30 s. A SIP transaction has timed out by then.
 const EXPIRY_NANOS: i64 = 30_000_000_000;
@@ -52,6 +53,8 @@ pub enum Assembly {
     Whole(Vec<u8>),
     /// So many fragments, this one among them, will never be a datagram.
     Refused(u64),
+    /// The same fragment was there before, at another point of its way.
+    SeenTwice,
 }
 
 /// Fragments that are lost, and the interface that they came from.
@@ -63,20 +66,55 @@ struct Partial {
     started: Timestamp,
     interface: usize,
     bytes: Vec<u8>,
-    /// Start and end of each piece, in order.
-    pieces: Vec<(usize, usize)>,
+    /// In order.
+    pieces: Vec<Piece>,
     length: Option<usize>,
     frames: u64,
 }
 
+/// Where a piece begins and ends, and where it was seen.
+#[derive(Clone, Copy, Debug)]
+struct Piece {
+    start: usize,
+    end: usize,
+    point: Point,
+}
+
+impl Piece {
+    fn new(fragment: &Fragment<'_>) -> Piece {
+        let (start, end) = (fragment.offset, fragment.offset + fragment.payload.len());
+        Piece { start, end, point: fragment.way.point() }
+    }
+
+    /// The one of these that has the same place.
+    fn among(self, pieces: &[Piece]) -> Option<Piece> {
+        pieces.iter().find(|other| (other.start, other.end) == (self.start, self.end)).copied()
+    }
+}
+
 /// Datagrams of which pieces are still missing.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Fragments {
     partial: HashMap<Key, Partial, RandomState>,
+    /// Pieces of datagrams that are whole: other points of their way may still send theirs.
+    whole: Generations<Key, (Timestamp, Vec<Piece>)>,
     arrivals: Arrivals<Key>,
     bytes: usize,
     pub evicted: u64,
     lost: Vec<Lost>,
+}
+
+impl Default for Fragments {
+    fn default() -> Self {
+        Fragments {
+            partial: HashMap::default(),
+            whole: Generations::new(MAX_DATAGRAMS, SEEN_TWICE_NANOS),
+            arrivals: Arrivals::default(),
+            bytes: 0,
+            evicted: 0,
+            lost: Vec::new(),
+        }
+    }
 }
 
 impl Fragments {
@@ -95,13 +133,20 @@ impl Fragments {
         {
             return Assembly::Refused(1);
         }
+        let piece = Piece::new(fragment);
         if !self.partial.contains_key(&fragment.key) {
+            if self.was_whole(now, &fragment.key, piece) {
+                return Assembly::SeenTwice;
+            }
             self.begin(now, interface, fragment.key);
         }
         let Some(partial) = self.partial.get_mut(&fragment.key) else { return Assembly::Refused(1) };
+        if piece.among(&partial.pieces).is_some_and(|other| other.point != piece.point) {
+            return Assembly::SeenTwice;
+        }
         partial.frames += 1;
         let before = partial.bytes.len();
-        let fits = partial.place(fragment, end);
+        let fits = partial.place(fragment, piece);
         let (grown, whole) = (partial.bytes.len() - before, partial.is_whole());
         self.bytes += grown;
         if fits && !whole {
@@ -109,7 +154,21 @@ impl Fragments {
             return Assembly::Waiting;
         }
         let Some(done) = self.remove(&fragment.key) else { return Assembly::Refused(1) };
-        if fits { Assembly::Whole(done.bytes) } else { Assembly::Refused(done.frames) }
+        if !fits {
+            return Assembly::Refused(done.frames);
+        }
+        self.whole.turn(now);
+        match self.whole.get_mut(&fragment.key) {
+            Some(before) => *before = (now, done.pieces),
+            None => self.whole.insert(fragment.key, (now, done.pieces)),
+        }
+        Assembly::Whole(done.bytes)
+    }
+
+    /// Whether this piece of a datagram that is whole was seen just now, at another point.
+    fn was_whole(&self, now: Timestamp, key: &Key, piece: Piece) -> bool {
+        let Some((at, pieces)) = self.whole.get(key) else { return false };
+        now.nanos_since(*at) <= SEEN_TWICE_NANOS && piece.among(pieces).is_some_and(|other| other.point != piece.point)
     }
 
     fn begin(&mut self, now: Timestamp, interface: usize, key: Key) {
@@ -165,12 +224,12 @@ impl Fragments {
 
 impl Partial {
     /// Puts a piece in its place. The same piece again is fine; any other overlap spoils the datagram (RFC 5722).
-    fn place(&mut self, fragment: &Fragment<'_>, end: usize) -> bool {
-        let piece = (fragment.offset, end);
-        if self.pieces.contains(&piece) {
+    fn place(&mut self, fragment: &Fragment<'_>, piece: Piece) -> bool {
+        let end = piece.end;
+        if piece.among(&self.pieces).is_some() {
             return true;
         }
-        let overlaps = self.pieces.iter().any(|(start, stop)| piece.0 < *stop && *start < piece.1);
+        let overlaps = self.pieces.iter().any(|other| piece.start < other.end && other.start < end);
         let beyond = self.length.is_some_and(|length| end > length);
         let second_end = !fragment.more && (self.length.is_some() || self.bytes.len() > end);
         if overlaps || beyond || second_end || self.pieces.len() >= MAX_PIECES {
@@ -182,15 +241,15 @@ impl Partial {
         if self.bytes.len() < end {
             self.bytes.resize(end, 0);
         }
-        self.bytes[piece.0..piece.1].copy_from_slice(fragment.payload);
-        let at = self.pieces.partition_point(|other| *other < piece);
+        self.bytes[piece.start..end].copy_from_slice(fragment.payload);
+        let at = self.pieces.partition_point(|other| other.start < piece.start);
         self.pieces.insert(at, piece);
         true
     }
 
     /// Whether the pieces, none of which overlap, fill the whole length.
     fn is_whole(&self) -> bool {
-        let filled: usize = self.pieces.iter().map(|(start, end)| end - start).sum();
+        let filled: usize = self.pieces.iter().map(|piece| piece.end - piece.start).sum();
         self.length == Some(filled)
     }
 }
@@ -220,6 +279,24 @@ mod tests {
         let whole = fragments.take(at(0), 0, &piece(1, 0, true, b"start..."));
         assert_eq!(whole, Assembly::Whole(b"start...middle..end".to_vec()));
         assert_eq!((fragments.waiting(), fragments.bytes), (0, 0));
+    }
+
+    #[test]
+    fn a_copy_from_another_point_is_told_from_one_from_the_same() {
+        let mut fragments = Fragments::default();
+        let from = |interface: usize, offset: usize, more: bool| {
+            let fragment = piece(1, offset, more, b"12345678");
+            Fragment { way: fragment.way.on(interface), ..fragment }
+        };
+        // A router that passes each fragment on at once, seen on both sides.
+        assert_eq!(fragments.take(at(0), 0, &from(0, 0, true)), Assembly::Waiting);
+        assert_eq!(fragments.take(at(0), 1, &from(1, 0, true)), Assembly::SeenTwice);
+        assert!(matches!(fragments.take(at(0), 0, &from(0, 8, false)), Assembly::Whole(_)));
+        assert_eq!(fragments.take(at(0), 1, &from(1, 8, false)), Assembly::SeenTwice);
+        // The same datagram again, at the same point or much later.
+        assert_eq!(fragments.take(at(0), 0, &from(0, 0, true)), Assembly::Waiting);
+        assert!(matches!(fragments.take(at(0), 0, &from(0, 8, false)), Assembly::Whole(_)));
+        assert_eq!(fragments.take(at(1), 1, &from(1, 0, true)), Assembly::Waiting);
     }
 
     #[test]

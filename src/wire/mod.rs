@@ -22,7 +22,7 @@ pub mod websocket;
 
 pub use address::{Endpoint, Ip};
 pub use link::LinkType;
-pub use point::Point;
+pub use point::{Point, SEEN_TWICE_NANOS};
 pub use transport::Transport;
 
 /// One UDP datagram, borrowed from its frame.
@@ -105,6 +105,18 @@ pub enum Decoded<'a> {
 }
 
 impl<'a> Decoded<'a> {
+    /// The same, captured by this interface.
+    #[inline(always)]
+    pub fn on(mut self, interface: usize) -> Decoded<'a> {
+        match &mut self {
+            Decoded::Datagram(datagram) => datagram.point = datagram.point.on(interface),
+            Decoded::Segment(segment) => segment.point = segment.point.on(interface),
+            Decoded::Sctp(packet) => packet.point = packet.point.on(interface),
+            Decoded::Fragment(fragment) => fragment.way = fragment.way.on(interface),
+        }
+        self
+    }
+
     /// The datagram, where the frame holds all of it.
     pub fn datagram(self) -> Option<Datagram<'a>> {
         match self {

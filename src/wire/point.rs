@@ -5,6 +5,10 @@ const MAX_LAYERS: u8 = 6;
 /// Interfaces that are told apart; the rest of a point's 32 bits are what else makes it.
 const INTERFACE_BITS: u32 = 12;
 
+/// The same packet at another point comes within this time: more than bridges, tunnels and capture buffers take to pass it
+/// on, less than anybody waits before sending again (RFC 3261 section 17.1.1.1: T1 is 500 ms, some set 200 ms).
+pub const SEEN_TWICE_NANOS: i64 = 100_000_000;
+
 /// A point of a packet's way, small enough to be kept with a stream: of two points one in a million is taken for the other.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Point(u32);
@@ -16,6 +20,9 @@ impl Point {
         Point(self.0 | interface as u32 & ((1 << INTERFACE_BITS) - 1))
     }
 
+    /// None that a packet is likely to come from.
+    pub const NOWHERE: Point = Point(u32::MAX);
+
     /// The number of the capture interface.
     pub const fn interface(self) -> usize {
         self.0 as usize & ((1 << INTERFACE_BITS) - 1)
@@ -26,11 +33,12 @@ impl Point {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Way {
     mixed: u32,
+    interface: u16,
     layers: u8,
 }
 
 impl Way {
-    pub const START: Way = Way { mixed: 0, layers: 0 };
+    pub const START: Way = Way { mixed: 0, interface: 0, layers: 0 };
 
     /// Behind a header with this in it.
     pub const fn behind(self, value: u32) -> Way {
@@ -53,7 +61,12 @@ impl Way {
 
     #[inline(always)]
     pub const fn point(self) -> Point {
-        Point(self.mixed << INTERFACE_BITS)
+        Point(self.mixed << INTERFACE_BITS).on(self.interface as usize)
+    }
+
+    /// The same, captured by this interface.
+    pub const fn on(self, interface: usize) -> Way {
+        Way { interface: interface as u16, ..self }
     }
 }
 

@@ -21,6 +21,8 @@ pub enum Calls {
 
 pub enum Streams {
     Compared,
+    /// The reference counts each packet as often as it was seen on its way.
+    OneOfEach,
     None,
 }
 
@@ -34,6 +36,34 @@ pub const PARTLY: &[Partly] = &[
         ..NOTHING
     },
     Partly {
+        file: "open5gs--volte.pcapng",
+        why: "what is seen twice: sip && !icmp, less copies by ip.src, ip.dst, ip.id",
+        sip: Some((&[("ACK", 5), ("INVITE", 6), ("OPTIONS", 2)], &[("100", 6), ("200", 8)])),
+        calls: Calls::Skipped,
+        streams: Streams::OneOfEach,
+        rtcp: None,
+    },
+    Partly {
+        file: "open5gs--ipsec_to_ipsec_call.pcapng",
+        why: "ESP is not read; what is seen twice: sip && udp && !esp && !icmp, less copies by ip.src, ip.dst, ip.id",
+        sip: Some((
+            &[("ACK", 3), ("INVITE", 4), ("OPTIONS", 2), ("PRACK", 3), ("UPDATE", 3)],
+            &[("100", 5), ("180", 4), ("183", 4), ("200", 14)],
+        )),
+        calls: Calls::Skipped,
+        streams: Streams::OneOfEach,
+        rtcp: Some(&[("SR", 10), ("SDES", 10)]),
+    },
+    Partly {
+        file: "open5gs--nonipsec_reg.pcapng",
+        why: "what is seen twice: sip && udp && !icmp, less copies by ip.src, ip.dst, ip.id",
+        sip: Some((
+            &[("NOTIFY", 2), ("OPTIONS", 1), ("REGISTER", 6), ("SUBSCRIBE", 2)],
+            &[("100", 4), ("200", 8), ("401", 3)],
+        )),
+        ..NOTHING
+    },
+    Partly {
         file: "torture.pcap",
         why: "single messages, many of them broken on purpose, make no calls that could be compared",
         sip: None,
@@ -43,6 +73,11 @@ pub const PARTLY: &[Partly] = &[
 
 pub const NOTHING: Partly =
     Partly { file: "", why: "", sip: Some((&[], &[])), calls: Calls::Skipped, streams: Streams::None, rtcp: None };
+
+/// Captures in which packets are seen at several points of their way, and fragments that were seen twice, of which the
+/// reference counts none (ip.flags.mf == 1 || ip.frag_offset > 0).
+pub const SEEN_TWICE: [(&str, u64); 3] =
+    [("open5gs--volte.pcapng", 7), ("open5gs--ipsec_to_ipsec_call.pcapng", 2), ("open5gs--nonipsec_reg.pcapng", 4)];
 
 /// RTCP that is not compared.
 pub const ENCRYPTED_RTCP: [(&str, &str); 4] = [
