@@ -111,9 +111,7 @@ impl Association {
             let given_up = self.pieces.remove(0);
             self.forget(&given_up);
         }
-        if self.pieces.is_empty() {
-            self.pieces = Vec::new();
-        }
+        self.shrink();
         sink.numbers.lost_bytes += std::mem::take(&mut self.lost);
     }
 
@@ -188,7 +186,14 @@ impl Association {
             let given_up = self.pieces.remove(0);
             self.forget(&given_up);
         }
+        self.shrink();
         std::mem::take(&mut self.lost)
+    }
+
+    fn shrink(&mut self) {
+        if self.pieces.is_empty() {
+            self.pieces = Vec::new();
+        }
     }
 }
 

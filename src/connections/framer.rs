@@ -30,8 +30,8 @@ enum State {
     Start(Doubt),
     /// Behind a message.
     Between,
-    /// In a head, of which lines up to the given place have been looked at.
-    Head(Doubt, usize),
+    /// In a head, of which so many bytes have been looked at, the last of them in the line that begins at `line`.
+    Head { doubt: Doubt, line: usize, searched: usize },
     /// In a body; the whole message has so many bytes.
     Body(usize),
     /// So many bytes of a message that was handed over cut are still to come.
@@ -141,7 +141,7 @@ impl Framer {
         match self.state {
             State::Start(doubt) => self.opening(bytes, doubt, sink),
             State::Between => self.opening(bytes, Doubt::None, sink),
-            State::Head(doubt, seen) => self.head(bytes, doubt, seen, sink),
+            State::Head { doubt, line, searched } => self.head(bytes, doubt, (line, searched), sink),
             State::Body(whole) if bytes.len() >= whole => {
                 self.state = State::Between;
                 Step::Message(whole, Length::Known(whole))
@@ -159,7 +159,7 @@ impl Framer {
             }
             State::Lost => match framing::find_start(bytes) {
                 Found::Start(at) => {
-                    self.state = State::Head(Doubt::Full, 0);
+                    self.state = State::Head { doubt: Doubt::Full, line: 0, searched: 0 };
                     Step::Pass(at)
                 }
                 Found::Keep(0) => Step::Wait,
@@ -182,7 +182,7 @@ impl Framer {
         match framing::opening(bytes) {
             Opening::Incomplete => Step::Wait,
             Opening::Start => {
-                self.state = State::Head(doubt, 0);
+                self.state = State::Head { doubt, line: 0, searched: 0 };
                 Step::Pass(0)
             }
             _ if doubt == Doubt::Slight => {
@@ -201,11 +201,11 @@ impl Framer {
         }
     }
 
-    fn head(&mut self, bytes: &[u8], doubt: Doubt, seen: usize, sink: &mut Sink<'_, '_>) -> Step {
-        let end = match framing::head(bytes, seen, doubt != Doubt::None) {
+    fn head(&mut self, bytes: &[u8], doubt: Doubt, (line, searched): (usize, usize), sink: &mut Sink<'_, '_>) -> Step {
+        let end = match framing::head(bytes, line, searched, doubt != Doubt::None) {
             Head::Whole(end) if end <= MAX_HEAD => end,
             Head::Incomplete(line) if bytes.len() <= MAX_HEAD => {
-                self.state = State::Head(doubt, line);
+                self.state = State::Head { doubt, line, searched: bytes.len() };
                 return Step::Wait;
             }
             // A message that begins before a broken line, or with a head that is too long, has the same in its own head.
@@ -233,12 +233,12 @@ impl Framer {
     /// What was taken for a message is none, and before `from` none begins.
     fn disappointed(&mut self, from: usize, sink: &mut Sink<'_, '_>) -> Step {
         let from = match self.state {
-            State::Head(Doubt::None, _) => {
+            State::Head { doubt: Doubt::None, .. } => {
                 self.lose(Reason::Garbage, sink);
                 from
             }
             // It was not looked for: one may begin within its first line.
-            State::Head(Doubt::Slight, _) => 0,
+            State::Head { doubt: Doubt::Slight, .. } => 0,
             _ => from,
         };
         self.strange += from;
@@ -282,7 +282,7 @@ impl Framer {
                 }
             }
             State::Lost => {}
-            State::Head(..) if cut && begins_message(&buffer) => {
+            State::Head { .. } if cut && begins_message(&buffer) => {
                 sink.message(Transport::Tcp, Cow::Owned(buffer), true);
                 self.lose(Reason::Gap, sink);
             }

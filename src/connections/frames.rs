@@ -19,8 +19,8 @@ const A_GLANCE: usize = 40;
 
 #[derive(Clone, Copy, Debug)]
 enum State {
-    /// In the HTTP head, of which lines up to the given place have been looked at.
-    Upgrade(usize),
+    /// In the HTTP head, of which so many bytes have been looked at, the last of them in the line that begins at `line`.
+    Upgrade { line: usize, searched: usize },
     /// Where a frame begins.
     Frames,
     /// So many bytes of a frame of which others are lost are still to come.
@@ -55,7 +55,7 @@ impl Frames {
     /// From the HTTP request, or the response, on.
     pub fn behind_upgrade() -> Frames {
         Frames {
-            state: State::Upgrade(0),
+            state: State::Upgrade { line: 0, searched: 0 },
             buffer: Vec::new(),
             message: Vec::new(),
             open: Open::None,
@@ -114,7 +114,7 @@ impl Frames {
         while self.refused.is_none() {
             let rest = &bytes[at..];
             at += match self.state {
-                State::Upgrade(seen) => match self.upgrade(rest, seen) {
+                State::Upgrade { line, searched } => match self.upgrade(rest, line, searched) {
                     Some(count) => count,
                     None => break,
                 },
@@ -154,7 +154,7 @@ impl Frames {
     }
 
     /// The HTTP head: how many bytes are done with, or none while there are too few.
-    fn upgrade(&mut self, bytes: &[u8], seen: usize) -> Option<usize> {
+    fn upgrade(&mut self, bytes: &[u8], line: usize, searched: usize) -> Option<usize> {
         let begins = |with: &[u8]| bytes.iter().zip(with).all(|(a, b)| a == b);
         if bytes.is_empty() {
             return None;
@@ -164,7 +164,7 @@ impl Frames {
             self.state = State::Lost;
             return Some(0);
         }
-        match framing::head(bytes, seen, false) {
+        match framing::head(bytes, line, searched, false) {
             Head::Whole(end) => match websocket::upgrade(&bytes[..end]) {
                 Some(upgrade) => {
                     (self.is_sip, self.state) = (upgrade.is_sip, State::Frames);
@@ -173,7 +173,7 @@ impl Frames {
                 None => self.refused = Some(Protocol::Other),
             },
             Head::Incomplete(_) if bytes.len() > MAX_HEAD => self.refused = Some(Protocol::Other),
-            Head::Incomplete(line) => self.state = State::Upgrade(line),
+            Head::Incomplete(line) => self.state = State::Upgrade { line, searched: bytes.len() },
             Head::Broken(_) => {}
         }
         None
@@ -290,20 +290,22 @@ enum Place {
 }
 
 fn find(bytes: &[u8]) -> Place {
+    let (mut possible, mut text) = (bytes.len(), Vec::new());
     for (at, first) in bytes.iter().enumerate() {
         if matches!(first, 0x01 | 0x02 | 0x81 | 0x82) {
-            match has_sip(&bytes[at..]) {
+            match has_sip(&bytes[at..], &mut text) {
                 Some(true) => return Place::Frame(at),
-                None => return Place::Keep(at),
+                None => possible = possible.min(at),
                 Some(false) => {}
             }
         }
     }
-    Place::Keep(bytes.len())
+    Place::Keep(possible)
 }
 
-/// Whether a data frame stands here whose payload begins as a SIP message does; `None` where there are too few bytes.
-fn has_sip(bytes: &[u8]) -> Option<bool> {
+/// Whether a data frame stands here whose payload begins as a SIP message does; `None` where there are too few bytes. `text` is
+/// where it is unmasked.
+fn has_sip(bytes: &[u8], text: &mut Vec<u8>) -> Option<bool> {
     let frame = match websocket::header(bytes) {
         Header::Incomplete => return None,
         Header::Frame(frame) if frame.opcode == Opcode::Data && !frame.is_compressed && frame.length <= MAX_MESSAGE => {
@@ -312,11 +314,10 @@ fn has_sip(bytes: &[u8]) -> Option<bool> {
         _ => return Some(false),
     };
     let payload = &bytes[frame.header..bytes.len().min(frame.header + frame.length)];
-    let mut text = Vec::new();
     for part in [A_GLANCE, MAX_LINE] {
         text.clear();
-        frame.unmask_into(&payload[..payload.len().min(part)], &mut text);
-        match framing::opening(&text) {
+        frame.unmask_into(&payload[..payload.len().min(part)], text);
+        match framing::opening(text) {
             Opening::Start => return Some(true),
             Opening::Broken | Opening::Nothing => return Some(false),
             Opening::Incomplete => {}
@@ -328,5 +329,5 @@ fn has_sip(bytes: &[u8]) -> Option<bool> {
 
 /// Whether a segment begins with a frame that has a SIP message in it.
 pub fn begins_with_sip(bytes: &[u8]) -> bool {
-    has_sip(bytes) == Some(true)
+    has_sip(bytes, &mut Vec::new()) == Some(true)
 }

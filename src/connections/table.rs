@@ -7,6 +7,8 @@ use hashbrown::HashTable;
 
 /// How many entries are looked at to find one to evict.
 const EVICTION_SAMPLE: usize = 16;
+/// How far apart they are: what came together stands together, and is of one kind. A prime, so that all are met in turn.
+const STRIDE: usize = 7919;
 
 /// At most `capacity` entries, each under a number that holds until it is removed.
 #[derive(Debug)]
@@ -83,8 +85,9 @@ impl<K: Eq + Hash, V> Table<K, V> {
     pub fn pick<R: Ord>(&mut self, may: impl Fn(&V) -> bool, rank: impl Fn(&V) -> R) -> Option<u32> {
         let mut worst: Option<(u32, R)> = None;
         let mut seen = 0;
+        let stride = if self.slots.len().is_multiple_of(STRIDE) { 1 } else { STRIDE };
         for _ in 0..self.slots.len() {
-            self.hand = (self.hand + 1) % self.slots.len();
+            self.hand = (self.hand + stride) % self.slots.len();
             let Some((_, value)) = slot(&self.slots, self.hand as u32).filter(|(_, value)| may(value)) else {
                 continue;
             };

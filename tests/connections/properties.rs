@@ -73,11 +73,11 @@ pub fn stream(items: &[Item]) -> Vec<u8> {
 #[derive(Clone, Debug)]
 pub struct Way {
     pub sizes: Vec<usize>,
-    overlaps: Vec<usize>,
-    copies: Vec<bool>,
-    shifts: Vec<usize>,
-    handshake: bool,
-    first: u32,
+    pub overlaps: Vec<usize>,
+    pub copies: Vec<bool>,
+    pub shifts: Vec<usize>,
+    pub handshake: bool,
+    pub first: u32,
 }
 
 pub fn way() -> impl Strategy<Value = Way> {
@@ -102,7 +102,7 @@ pub fn way() -> impl Strategy<Value = Way> {
 }
 
 impl Way {
-    fn line(&self) -> Line {
+    pub fn line(&self) -> Line {
         Line { first: [self.first, self.first.wrapping_mul(7)], ..line() }
     }
 
@@ -121,7 +121,7 @@ impl Way {
     }
 
     /// The segments of a stream in the order in which they are seen.
-    fn segments(&self, stream: &[u8], side: usize) -> Vec<Tcp> {
+    pub fn segments(&self, stream: &[u8], side: usize) -> Vec<Tcp> {
         let mut places = Vec::new();
         for (n, cut) in self.cuts(stream.len()).into_iter().enumerate() {
             // Without SYN nothing tells that something came before the first segment that is seen.
@@ -135,7 +135,7 @@ impl Way {
         places.into_iter().map(|(_, (from, to))| self.line().data(side, from, &stream[from..to])).collect()
     }
 
-    fn begin(&self) -> Capture {
+    pub fn begin(&self) -> Capture {
         let mut capture = Capture::new();
         if self.handshake {
             capture.segments(&self.line().handshake());

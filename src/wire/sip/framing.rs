@@ -72,15 +72,16 @@ pub enum Head {
     Broken(usize),
 }
 
-/// Finds the empty line behind the header fields. `from` is 0 or where an earlier search stopped; with `check` every line
-/// behind the first has to look like a header field.
-pub fn head(bytes: &[u8], from: usize, check: bool) -> Head {
-    let mut line = from;
-    while let Some(length) = memchr(b'\n', &bytes[line..]) {
-        match &bytes[line..line + length] {
-            b"" | b"\r" => return Head::Whole(line + length + 1),
+/// Finds the empty line behind the header fields. `line` is 0, or where an earlier search of so many bytes stopped; with `check`
+/// every line behind the first has to look like a header field.
+pub fn head(bytes: &[u8], mut line: usize, searched: usize, check: bool) -> Head {
+    let mut from = line.max(searched);
+    while let Some(length) = memchr(b'\n', bytes.get(from..).unwrap_or(&[])) {
+        let end = from + length;
+        match &bytes[line..end] {
+            b"" | b"\r" => return Head::Whole(end + 1),
             content if check && line > 0 && !is_field(content) => return Head::Broken(line),
-            _ => line += length + 1,
+            _ => (line, from) = (end + 1, end + 1),
         }
     }
     Head::Incomplete(line)
@@ -224,17 +225,20 @@ mod tests {
     #[test]
     fn a_head_ends_at_its_empty_line_wherever_the_search_went_on() {
         let end = OPTIONS.len() - 4;
-        assert_eq!(head(OPTIONS, 0, true), Head::Whole(end));
+        assert_eq!(head(OPTIONS, 0, 0, true), Head::Whole(end));
         for cut in 0..end {
-            let Head::Incomplete(line) = head(&OPTIONS[..cut], 0, true) else { panic!("an end at {cut}") };
-            assert_eq!(head(OPTIONS, line, true), Head::Whole(end));
+            let Head::Incomplete(line) = head(&OPTIONS[..cut], 0, 0, true) else { panic!("an end at {cut}") };
+            assert_eq!(head(OPTIONS, line, cut, true), Head::Whole(end));
         }
-        assert_eq!(head(b"A b SIP/2.0\n c:\n\nx", 0, true), Head::Whole(17));
+        assert_eq!(head(b"A b SIP/2.0\n c:\n\nx", 0, 0, true), Head::Whole(17));
         let quoted = b"SIP/2.0 200 OK\r\nNOTIFY sip:b SIP/2.0\r\n";
-        assert_eq!((head(quoted, 0, true), head(quoted, 0, false)), (Head::Broken(16), Head::Incomplete(quoted.len())));
+        assert_eq!(
+            (head(quoted, 0, 0, true), head(quoted, 0, 0, false)),
+            (Head::Broken(16), Head::Incomplete(quoted.len()))
+        );
         for end in ["xBYE sip:b SIP/2.0", "xSIP/2.0 200 OK"] {
             let joined = format!("SIP/2.0 200 OK\r\nSubject: {end}\r\nVia: SIP/2.0/TCP h\r\n\r\n");
-            assert_eq!(head(joined.as_bytes(), 0, true), Head::Broken(16), "{end}");
+            assert_eq!(head(joined.as_bytes(), 0, 0, true), Head::Broken(16), "{end}");
         }
     }
 
