@@ -127,6 +127,14 @@ impl Recording {
     }
 }
 
+/// Whether Kamailio has a module: one that scripts/setup unpacked, or an installed one.
+pub fn has_kamailio_module(name: &str) -> bool {
+    let unpacked = find_program("kamailio").expect("kamailio").with_file_name("../lib/kamailio/modules");
+    let installed =
+        fs::read_dir("/usr/lib").into_iter().flatten().flatten().map(|folder| folder.path().join("kamailio/modules"));
+    installed.chain([unpacked]).any(|modules| modules.join(name).is_file())
+}
+
 /// Kamailio with one of the configurations here, in which `@NAME@` stands for a value.
 pub fn start_kamailio(folder: &Path, configuration: &str, values: &[(&str, &str)]) -> Server {
     let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/live").join(configuration);

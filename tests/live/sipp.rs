@@ -93,6 +93,11 @@ impl Counts {
         self.total(message, "Sent", "Sent")
     }
 
+    /// How often `message` came in, without repetitions.
+    pub fn received(&self, message: &str) -> u64 {
+        self.total(message, "Recv", "Recv")
+    }
+
     /// How often `message` was sent again.
     pub fn sent_again(&self, message: &str) -> u64 {
         self.total(message, "Sent", "Retrans")
