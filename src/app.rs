@@ -85,9 +85,9 @@ async fn agent(config: Config) -> anyhow::Result<()> {
         info!("metrics at http://{address}/metrics");
     }
     let (stop, stopped) = watch::channel(false);
-    let sink = hep::Sink::new(queue, worker.alarm());
-    let counters = listener.is_some().then(|| Arc::clone(&sink.counters));
-    let listening = listener.map(|listener| tokio::spawn(listener.run(sink, stopped.clone())));
+    let sink = listener.as_ref().map(|listener| listener.sink(queue, worker.alarm()));
+    let counters = sink.as_ref().map(|sink| Arc::clone(&sink.counters));
+    let listening = listener.zip(sink).map(|(listener, sink)| tokio::spawn(listener.run(sink, stopped.clone())));
     let serving = tokio::spawn(server.run(endpoints(&worker, facade, counters)?, stopped));
     let ended = loop {
         tokio::select! {

@@ -239,11 +239,12 @@ fn only_from_where_it_is_allowed() {
     assert_eq!(samples.sum("hep_packets_total", &[]), 1.0);
 }
 
-/// Over TCP nothing is lost before it is read: what was sent is taken, or found no room and is counted.
+/// What was sent is taken, refused, or counted where it was lost: at the queue, or by UDP in the kernel.
 #[test]
 fn floods_are_counted_to_the_last_packet() {
     const MIRRORS: usize = 8;
     const PACKETS: usize = 20_000;
+    const NOISE: u32 = 100_000;
     let fed = plainly();
     std::thread::scope(|scope| {
         for mirror in 0..MIRRORS {
@@ -257,24 +258,55 @@ fn floods_are_counted_to_the_last_packet() {
             });
         }
         let noise = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a socket");
-        for n in 0..20_000u32 {
-            // A full buffer loses some: that is UDP.
-            let _ = noise.send_to(&n.to_be_bytes(), fed.udp);
+        for n in 0..NOISE {
+            noise.send_to(&n.to_be_bytes(), fed.udp).expect("sent");
         }
     });
     let all = (MIRRORS * PACKETS) as f64;
     let of_queue = [("interface", "hep"), ("where", "queue")];
     let samples = fed.agent.wait_for_metrics("the flood to be over", |now| {
+        let noise = now.sum("hep_rejected_packets_total", &[])
+            + now.sum("capture_dropped_packets_total", &[("interface", "hep"), ("where", "kernel")]);
         now.sum("hep_packets_total", &[]) + now.sum("capture_dropped_packets_total", &of_queue) >= all
+            && noise >= f64::from(NOISE)
     });
     let (taken, dropped) =
         (samples.sum("hep_packets_total", &[]), samples.sum("capture_dropped_packets_total", &of_queue));
-    println!("{taken} taken, {dropped} dropped, {} refused", samples.sum("hep_rejected_packets_total", &[]));
+    let refused = samples.sum("hep_rejected_packets_total", &[("reason", "version")]);
+    let lost = samples.sum("capture_dropped_packets_total", &[("interface", "hep"), ("where", "kernel")]);
+    println!("{taken} taken, {dropped} dropped; of the noise {refused} refused, {lost} lost in the kernel");
     assert_eq!(taken + dropped, all);
-    assert!(taken > 0.0 && samples.sum("hep_rejected_packets_total", &[("reason", "version")]) > 0.0);
+    assert_eq!(refused + lost, f64::from(NOISE));
+    assert!(taken > 0.0 && refused > 0.0);
     assert_eq!(samples.sum("sip_requests_total", &[]), taken);
     let memory = samples.sum("process_resident_memory_bytes", &[]);
     assert!(memory < 200e6, "{memory} bytes");
+}
+
+/// While the agent stands still, the kernel keeps what it has room for, and drops the rest.
+#[test]
+fn what_the_kernel_drops_is_counted() {
+    const SENT: u32 = 20_000;
+    let fed = plainly();
+    let signal = |name: &str| {
+        let done = Command::new("sh").args(["-c", "kill -$0 $1", name, &fed.agent.id().to_string()]).status();
+        assert!(done.expect("sh runs").success());
+    };
+    signal("STOP");
+    let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a socket");
+    let packet = packet("again and again");
+    for _ in 0..SENT {
+        socket.send_to(&packet, fed.udp).expect("sent");
+    }
+    signal("CONT");
+    let lost =
+        |now: &Samples, place| now.sum("capture_dropped_packets_total", &[("interface", "hep"), ("where", place)]);
+    let samples = fed.agent.wait_for_metrics("all of it", |now| {
+        now.sum("hep_packets_total", &[]) + lost(now, "kernel") + lost(now, "queue") >= f64::from(SENT)
+    });
+    let (kept, dropped) = (samples.sum("hep_packets_total", &[]) + lost(&samples, "queue"), lost(&samples, "kernel"));
+    assert_eq!(kept + dropped, f64::from(SENT));
+    assert!(kept > 0.0 && dropped > 0.0, "{kept} kept, {dropped} dropped");
 }
 
 /// An authority, and what it signed for a name.

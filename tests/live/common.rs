@@ -141,6 +141,11 @@ impl Agent {
         Agent { child, address, log }
     }
 
+    /// Its process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// What the agent logged until now.
     pub fn log(&self) -> String {
         fs::read_to_string(&self.log).expect("the agent's log")

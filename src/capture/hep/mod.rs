@@ -2,6 +2,7 @@
 //! capture worker, which owns the core, gets batches over a bounded queue.
 
 mod gate;
+mod kernel;
 mod numbers;
 mod queue;
 mod stream;
@@ -10,8 +11,10 @@ mod udp;
 
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::mpsc::SyncSender;
 
 use tokio::net::{TcpListener, UdpSocket};
 use tokio::sync::{Semaphore, watch};
@@ -22,10 +25,11 @@ use tracing::info;
 use crate::config::Hep as Config;
 
 use gate::Gate;
+use queue::Sink;
 use stream::Limits;
 
 pub use numbers::{Counters, FAMILIES};
-pub use queue::{Batch, Inbox, Sink, queue};
+pub use queue::{Batch, Inbox, queue};
 
 /// The interface that mirrored packets are counted under.
 pub const INTERFACE: &str = "hep";
@@ -102,6 +106,12 @@ impl Listener {
         let tcp = self.tcp.iter().map(|socket| ("tcp", socket.local_addr()));
         let tls = self.tls.iter().map(|socket| ("tls", socket.local_addr()));
         udp.chain(tcp).chain(tls).filter_map(|(protocol, address)| Some((protocol, address.ok()?))).collect()
+    }
+
+    /// A sink whose numbers know what the kernel drops of this listener.
+    pub fn sink(&self, queue: SyncSender<Batch>, wake: Arc<OwnedFd>) -> Sink {
+        let inodes = self.udp.iter().filter_map(kernel::inode).collect();
+        Sink::new(queue, wake, Arc::new(Counters::new(inodes)))
     }
 
     /// Reads until `stop` turns true or its sender is gone.

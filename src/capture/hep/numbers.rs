@@ -6,7 +6,7 @@ use crate::engine::{DROPPED, HEP_REJECTED};
 use crate::numbers::{Collection, Family, Value, fixed};
 use crate::wire::hep::Refused;
 
-use super::INTERFACE;
+use super::{INTERFACE, kernel};
 
 static CONNECTIONS: Family =
     Family::gauge("hep_connections", "", &[], "Mirrors that are connected by TCP or TLS; UDP has no connections.");
@@ -60,6 +60,8 @@ impl End {
 /// Shared by all tasks of the listener, and read at a scrape; no count says anything of another.
 #[derive(Debug, Default)]
 pub struct Counters {
+    /// Sockets of UDP.
+    inodes: Vec<u64>,
     rejected: [AtomicU64; Refused::ALL.len()],
     closed: [AtomicU64; End::ALL.len()],
     connections: AtomicUsize,
@@ -67,6 +69,10 @@ pub struct Counters {
 }
 
 impl Counters {
+    pub(super) fn new(inodes: Vec<u64>) -> Counters {
+        Counters { inodes, ..Counters::default() }
+    }
+
     pub(super) fn reject(&self, reason: Refused) {
         self.rejected[reason as usize].fetch_add(1, Ordering::Relaxed);
     }
@@ -97,7 +103,9 @@ impl Counters {
             out.add(&CLOSED, vec![fixed(end.reason())], Value::Counter(count.load(Ordering::Relaxed)));
         }
         out.add(&CONNECTIONS, Vec::new(), Value::Gauge(self.connections.load(Ordering::Relaxed) as f64));
-        let no_room = Value::Counter(self.no_room.load(Ordering::Relaxed));
-        out.add(&DROPPED, vec![fixed(INTERFACE), fixed("queue")], no_room);
+        let no_room = self.no_room.load(Ordering::Relaxed);
+        for (place, count) in [("queue", no_room), ("kernel", kernel::drops(&self.inodes))] {
+            out.add(&DROPPED, vec![fixed(INTERFACE), fixed(place)], Value::Counter(count));
+        }
     }
 }

@@ -55,8 +55,8 @@ pub struct Sink {
 }
 
 impl Sink {
-    pub fn new(queue: SyncSender<Batch>, wake: Arc<OwnedFd>) -> Sink {
-        Sink { queue, wake, counters: Arc::default() }
+    pub(super) fn new(queue: SyncSender<Batch>, wake: Arc<OwnedFd>, counters: Arc<Counters>) -> Sink {
+        Sink { queue, wake, counters }
     }
 
     /// Hands a batch over, and leaves an empty one.

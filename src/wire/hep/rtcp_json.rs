@@ -47,8 +47,10 @@ pub(super) fn to_rtcp(json: &[u8]) -> Option<Vec<u8>> {
         let block = voip.map(voip_metrics).unwrap_or_default();
         packet(&mut out, 0, EXTENDED_REPORT, &[&ssrc.to_be_bytes(), &block[..]].concat());
     }
+    // captagent and heplify name the source, rtpengine counts what it says of itself.
     let described = number(&told, "sdes_ssrc").filter(|ssrc| *ssrc != 0);
-    if described.is_some() || is(SOURCE_DESCRIPTION) {
+    let counted = number(&told, "sdes_report_count").is_some_and(|count| count != 0);
+    if described.is_some() || counted || is(SOURCE_DESCRIPTION) {
         // One source, and the zero that ends its list of items.
         packet(&mut out, 1, SOURCE_DESCRIPTION, &[described.unwrap_or(ssrc).to_be_bytes(), [0; 4]].concat());
     }

@@ -228,6 +228,17 @@ fn rtcp_as_asterisk_tells_it() {
     assert_eq!(block.map(|block| block.last_sr), Some(0x1234_5678));
 }
 
+/// As rtpengine 10.5.3 sends it for an SR and an SDES.
+#[test]
+fn rtcp_as_rtpengine_tells_it() {
+    let json = br#"{ "sender_information":{"ntp_timestamp_sec":3758096385,"ntp_timestamp_usec":1073741824,"octets":8000,
+        "rtp_timestamp":160, "packets":50},"ssrc":235798529,"type":200,"report_count":1,"report_blocks":[{"source_ssrc":
+        235798530,"highest_seq_no":1001,"fraction_lost":26,"ia_jitter":80,"packets_lost":1,"lsr":3758096385,"dlsr":32768}],
+        "sdes_report_count":1,"sdes_information": [ {"sdes_chunk_ssrc":235798529,"type":1,"text":"u@ex_"}] }"#;
+    let bytes = rtcp_json::to_rtcp(json).expect("RTCP");
+    assert_eq!(types(&bytes), [PacketType::SenderReport, PacketType::SourceDescription]);
+}
+
 /// heplify fills in what was not there with zeros, and its type is that of the last packet.
 #[test]
 fn rtcp_as_heplify_tells_it() {
