@@ -12,6 +12,7 @@ mod sipp;
 use std::time::Duration;
 
 use common::{Agent, Samples};
+use ladder::Stage;
 use scenes::Play;
 
 #[test]
@@ -21,7 +22,7 @@ fn forks_holds_and_transfers() {
 }
 
 /// Calls on hold are told apart while they are.
-fn during(agent: &Agent) -> Vec<String> {
+fn during(agent: &Agent, _: &[Stage]) -> Vec<String> {
     let differences = |now: &Samples| -> Vec<String> {
         let wanted = [("hold-sendonly-a", "held", 3.0), ("hold-inactive-a", "held", 2.0)];
         let wanted = wanted.into_iter().chain(wanted.map(|(origin, ..)| (origin, "answered", 0.0)));
