@@ -6,7 +6,7 @@
 use std::any::Any;
 use std::collections::BTreeMap;
 use std::fs;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -75,12 +75,19 @@ fn configuration(address: SocketAddr, block: &PortBlock, scenes: &[Scene], calls
          [capture]\ninterfaces = [\"lo\"]\nsip_ports = [\"{sip_ports}\"]\nmedia_ports = [\"{media_ports}\"]\n\
          [site]\nlocal_networks = [\"127.8.0.0/16\"]\n[calls]\n{calls}\n"
     );
-    for (n, scene) in scenes.iter().enumerate() {
-        for (host, side) in parties(scenes, n).into_iter().zip(["a", "b"]) {
-            text += &format!("[[peers]]\nname = \"{}-{side}\"\nnetworks = [\"{host}/32\"]\n", scene.name);
-        }
+    for (host, name) in peers(scenes) {
+        text += &format!("[[peers]]\nname = \"{name}\"\nnetworks = [\"{host}/32\"]\n");
     }
     text
+}
+
+/// The names of all addresses of scenes: `NAME-a` is a caller, `NAME-b` a callee.
+fn peers(scenes: &[Scene]) -> BTreeMap<IpAddr, String> {
+    let of = |(n, scene): (usize, &Scene)| {
+        let names = ["a", "b"].map(|side| format!("{}-{side}", scene.name));
+        parties(scenes, n).map(IpAddr::from).into_iter().zip(names).collect::<Vec<_>>()
+    };
+    scenes.iter().enumerate().flat_map(of).collect()
 }
 
 /// Plays all scenes and compares; fails with every difference.
@@ -115,8 +122,8 @@ pub fn play(play: &Play<'_>) {
     let counts = finish(callers, callees, &scenes);
     let end = wait_for_truth(&agent, play.patience, |now| differences(now, &scenes));
     found.extend(differences(&end, &scenes));
-    for ((scene, stage), counts) in scenes.iter().zip(&stages).zip(&counts) {
-        found.extend(compare_messages(&end, scene, stage, counts));
+    for (stage, counts) in stages.iter().zip(&counts) {
+        found.extend(compare_messages(&end, &scenes, stage, counts));
     }
     if end.sum("capture_dropped_packets_total", &[]) != 0.0 {
         found.push("packets were dropped".to_owned());
@@ -171,7 +178,7 @@ fn start(
 
 /// Polls until something listens there.
 pub fn wait_for_listener(transport: &str, address: SocketAddr) {
-    let std::net::IpAddr::V4(ip) = address.ip() else { panic!("IPv4") };
+    let IpAddr::V4(ip) = address.ip() else { panic!("IPv4") };
     // /proc/net/udp and tcp have addresses in the order of bytes of the machine (proc(5)).
     let wanted = format!(" {:08X}:{:04X} ", u32::from_ne_bytes(ip.octets()), address.port());
     let table = format!("/proc/net/{}", transport.to_lowercase());
@@ -361,12 +368,12 @@ fn compare_transfers(now: &Samples, scenes: &[Scene]) -> Vec<String> {
 }
 
 /// Every message of a scene that a remote party sent or received, as SIPp counted it: requests and responses, again or not.
-fn compare_messages(now: &Samples, scene: &Scene, stage: &Stage, counts: &[Option<Counts>; 2]) -> Vec<String> {
+fn compare_messages(now: &Samples, scenes: &[Scene], stage: &Stage, counts: &[Option<Counts>; 2]) -> Vec<String> {
     let mut found = Vec::new();
     for side in 0..2 {
-        let is_remote = stage.parties[side].ip().to_string().starts_with("127.9.");
+        let is_remote = stage.parties.map(|party| party.ip().to_string().starts_with("127.9."));
         // Where both ends are remote and talk directly, a message counts for the one that receives it.
-        if !is_remote || scene.direction == "transit" && !stage.is_proxied() {
+        if !is_remote[side] || is_remote == [true; 2] && !stage.is_proxied() {
             continue;
         }
         // What was sent is counted, not what was received: SIPp does not count what comes after a call's end.
@@ -379,14 +386,15 @@ fn compare_messages(now: &Samples, scene: &Scene, stage: &Stage, counts: &[Optio
         for (message, times) in messages {
             *told.entry(message).or_default() += times as f64;
         }
-        let peer = format!("{}-{}", scene.name, ["a", "b"][side]);
-        let mut got = now.by_where("sip_requests_total", &[("peer", &peer)], "method");
-        got.extend(now.by_where("sip_responses_total", &[("peer", &peer)], "code"));
+        let names = peers(scenes);
+        let peer = names.get(&stage.parties[side].ip()).expect("an address of a scene");
+        let mut got = now.by_where("sip_requests_total", &[("peer", peer)], "method");
+        got.extend(now.by_where("sip_responses_total", &[("peer", peer)], "code"));
         if got != told {
             found.push(format!("{peer}: messages {got:?}, but SIPp had {told:?}"));
         }
         let transport = stage.transports[side].to_lowercase();
-        let others = now.by_where("sip_requests_total", &[("peer", &peer)], "transport").into_keys();
+        let others = now.by_where("sip_requests_total", &[("peer", peer)], "transport").into_keys();
         found.extend(others.filter(|other| *other != transport).map(|other| format!("{peer}: over {other}")));
     }
     found
