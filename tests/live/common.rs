@@ -50,6 +50,14 @@ pub fn agent_binary() -> PathBuf {
     std::env::var_os("SIDETONE_BIN").or(option_env!("CARGO_BIN_EXE_sidetone").map(Into::into)).expect("a binary").into()
 }
 
+/// Runs a program, in a network namespace where one is named.
+pub fn command(program: &Path, namespace: Option<&str>) -> Command {
+    let Some(namespace) = namespace else { return Command::new(program) };
+    let mut command = Command::new(find_program("ip").expect("ip"));
+    command.args(["netns", "exec", namespace]).arg(program);
+    command
+}
+
 /// Polls until `poll` gives a value; fails with `what` when it takes too long.
 pub fn wait_for<T>(what: &str, mut poll: impl FnMut() -> Option<T>) -> T {
     let deadline = Instant::now() + PATIENCE;
@@ -116,7 +124,12 @@ pub struct Agent {
 impl Agent {
     /// Starts an agent with `configuration` (whose web address is `address`) and waits until it is ready.
     pub fn start(folder: &Path, address: SocketAddr, configuration: &str) -> Self {
-        let mut agent = Self::spawn(folder, address, configuration);
+        Self::start_in(None, folder, address, configuration)
+    }
+
+    /// The same in a network namespace.
+    pub fn start_in(namespace: Option<&str>, folder: &Path, address: SocketAddr, configuration: &str) -> Self {
+        let mut agent = Self::spawn_by(command(&agent_binary(), namespace), folder, address, configuration);
         wait_for("the agent to be ready", || {
             let ended = agent.child.try_wait().expect("the agent's state");
             assert!(ended.is_none(), "the agent ended with {ended:?}: {}", agent.log());
@@ -127,10 +140,14 @@ impl Agent {
 
     /// Starts an agent without waiting.
     pub fn spawn(folder: &Path, address: SocketAddr, configuration: &str) -> Self {
+        Self::spawn_by(Command::new(agent_binary()), folder, address, configuration)
+    }
+
+    fn spawn_by(mut program: Command, folder: &Path, address: SocketAddr, configuration: &str) -> Self {
         let file = folder.join(format!("agent-{}.toml", address.port()));
         let log = file.with_extension("log");
         fs::write(&file, configuration).expect("a configuration file");
-        let child = Command::new(agent_binary())
+        let child = program
             .args(["run", "--config"])
             .arg(&file)
             .stdin(Stdio::null())

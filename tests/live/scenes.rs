@@ -178,10 +178,15 @@ fn start(
 
 /// Polls until something listens there.
 pub fn wait_for_listener(transport: &str, address: SocketAddr) {
+    wait_for_listener_in("self", transport, address);
+}
+
+/// The same in the network namespace of a process.
+pub fn wait_for_listener_in(process: &str, transport: &str, address: SocketAddr) {
     let IpAddr::V4(ip) = address.ip() else { panic!("IPv4") };
     // /proc/net/udp and tcp have addresses in the order of bytes of the machine (proc(5)).
     let wanted = format!(" {:08X}:{:04X} ", u32::from_ne_bytes(ip.octets()), address.port());
-    let table = format!("/proc/net/{}", transport.to_lowercase());
+    let table = format!("/proc/{process}/net/{}", transport.to_lowercase());
     wait_for(&format!("a listener on {address}"), || {
         fs::read_to_string(&table).expect("a table of sockets").contains(&wanted).then_some(())
     });
@@ -200,7 +205,7 @@ pub fn wait_for_truth(agent: &Agent, patience: Duration, differences: impl Fn(&S
 }
 
 /// Everything in which the numbers differ from what the scenes tell.
-fn differences(now: &Samples, scenes: &[Scene]) -> Vec<String> {
+pub fn differences(now: &Samples, scenes: &[Scene]) -> Vec<String> {
     let mut found: Vec<String> = scenes.iter().flat_map(|scene| compare_calls(now, scene)).collect();
     // Nothing beside what the scenes tell.
     let told: f64 = scenes.iter().map(|scene| scene.truth.outcomes.len() as f64 * f64::from(scene.calls)).sum();

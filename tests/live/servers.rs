@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::common::{find_program, wait_for};
+use crate::common::{command, find_program, wait_for};
 use crate::rng::Rng;
 
 /// How long a program may take to end when it is asked to.
@@ -137,6 +137,16 @@ pub fn has_kamailio_module(name: &str) -> bool {
 
 /// Kamailio with one of the configurations here, in which `@NAME@` stands for a value.
 pub fn start_kamailio(folder: &Path, configuration: &str, values: &[(&str, &str)]) -> Server {
+    start_kamailio_in(None, folder, configuration, values)
+}
+
+/// The same in a network namespace.
+pub fn start_kamailio_in(
+    namespace: Option<&str>,
+    folder: &Path,
+    configuration: &str,
+    values: &[(&str, &str)],
+) -> Server {
     let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/live").join(configuration);
     let mut text = fs::read_to_string(shipped).expect("a shipped configuration");
     for (name, value) in values {
@@ -145,7 +155,7 @@ pub fn start_kamailio(folder: &Path, configuration: &str, values: &[(&str, &str)
     let file = folder.join(configuration);
     fs::write(&file, text).expect("a configuration file");
     let program = find_program("kamailio").expect("kamailio");
-    let mut command = Command::new(&program);
+    let mut command = command(&program, namespace);
     command.args(["-DD", "-E", "-f"]).arg(file).arg("-Y").arg(folder);
     // Where scripts/setup unpacked it; an installed one knows its modules.
     let unpacked = program.with_file_name("../lib/kamailio");

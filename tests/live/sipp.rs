@@ -54,6 +54,10 @@ impl Sipp {
         Sipp { child, folder: folder.to_owned(), scenario: scenario.to_owned() }
     }
 
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Waits for the end; fails unless every call of it succeeded.
     pub fn finish(self) -> Counts {
         self.end().unwrap_or_else(|what| panic!("{what}"))
