@@ -301,3 +301,8 @@ const OVER_TCP: &str = "
 fn a_host_with_a_proxy_between_two_others() {
     play(0, r#"["any"]"#, &[SCENES, OVER_TCP].concat(), true);
 }
+
+#[test]
+fn a_host_with_a_proxy_and_two_interfaces() {
+    play(1, r#"["eth0", "eth1"]"#, &[SCENES, OVER_TCP].concat(), true);
+}
