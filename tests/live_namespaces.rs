@@ -306,3 +306,14 @@ fn a_host_with_a_proxy_between_two_others() {
 fn a_host_with_a_proxy_and_two_interfaces() {
     play(1, r#"["eth0", "eth1"]"#, &[SCENES, OVER_TCP].concat(), true);
 }
+
+/// What passes through is on both interfaces, and counts once.
+#[test]
+fn a_router_between_two_others() {
+    play(2, r#"["eth0", "eth1"]"#, SCENES, false);
+}
+
+#[test]
+fn a_router_between_two_others_seen_on_any() {
+    play(3, r#"["any"]"#, SCENES, false);
+}
