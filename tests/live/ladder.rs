@@ -264,11 +264,7 @@ impl Writer<'_> {
         let target = if method == "REGISTER" { String::new() } else { format!("{whom}@") };
         let uri = step.options.get("uri").cloned();
         let uri = uri.unwrap_or_else(|| format!("sip:{target}{}", self.stage.parties[1 - sender]));
-        let (from, mut to) = self.sides(step, leg, is_outside);
-        if method == "REGISTER" {
-            // RFC 3261 section 10.2: To is the address of record, and From mostly the same.
-            to = format!("<sip:[call_id]@{}>", self.stage.parties[1].ip());
-        }
+        let (from, to) = self.sides(step, leg, method, is_outside);
         let route = if self.stage.is_proxied() && !is_outside { "[routes]\n" } else { "" };
         let transport = self.stage.transports[sender];
         let mut text = format!(
@@ -301,7 +297,7 @@ impl Writer<'_> {
                 format!("Via: SIP/2.0/{transport} {};branch=z9hG4bK-[call_id]-{branch}", self.stage.parties[asker])
             }
         };
-        let (from, to) = self.sides(step, leg, step.name == "100");
+        let (from, to) = self.sides(step, leg, &method, step.name == "100");
         let mut text = format!(
             "SIP/2.0 {} Response\n{via}\nFrom: {}\nTo: {}\nCall-ID: {leg}{}[call_id]\nCSeq: {cseq} {method}\n",
             step.name,
@@ -314,12 +310,17 @@ impl Writer<'_> {
     }
 
     /// From and To of the caller's requests; `untagged`: without the callee's tag.
-    fn sides(&self, step: &Step, leg: &str, untagged: bool) -> (String, String) {
+    fn sides(&self, step: &Step, leg: &str, method: &str, untagged: bool) -> (String, String) {
         let [caller, callee] = self.stage.parties;
         let tag = step.options.get("tag").map_or("b", String::as_str);
         let from = format!("<sip:caller{leg}@{caller}>;tag=a{leg}-[call_id]");
         let tag = if untagged { String::new() } else { format!(";tag={tag}{leg}-[call_id]") };
-        (from, format!("<sip:callee@{callee}>{tag}"))
+        // RFC 3261 section 10.2: To of a REGISTER is the address of record.
+        let to = match method {
+            "REGISTER" => format!("<sip:[call_id]@{}>{tag}", callee.ip()),
+            _ => format!("<sip:callee@{callee}>{tag}"),
+        };
+        (from, to)
     }
 
     /// The rest of the header, and the body.
