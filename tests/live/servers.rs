@@ -191,6 +191,24 @@ pub struct Softphone<'a> {
 impl Softphone<'_> {
     /// Starts it; with `dial` it calls that at once, else it answers.
     pub fn start(&self, folder: &Path, dial: Option<&str>) -> Server {
+        self.start_at(folder, dial, (self.sip, "regint=0"), 2, "")
+    }
+
+    /// Starts one that registers at `home` with the password "secret", and takes commands at `control`.
+    pub fn register(&self, folder: &Path, home: SocketAddr, control: SocketAddr) -> Server {
+        let settings = format!("module_app ctrl_tcp.so\nctrl_tcp_listen {control}\n");
+        // While a call is handed on there are two.
+        self.start_at(folder, None, (home, "regint=60;auth_pass=secret"), 4, &settings)
+    }
+
+    fn start_at(
+        &self,
+        folder: &Path,
+        dial: Option<&str>,
+        (home, registers): (SocketAddr, &str),
+        ports: u16,
+        settings: &str,
+    ) -> Server {
         let Softphone { name, sip, media, account } = self;
         let own = folder.join(name);
         fs::create_dir(&own).expect("a folder");
@@ -198,15 +216,16 @@ impl Softphone<'_> {
             "poll_method epoll\nsip_listen {sip}\nnet_interface {}\naudio_source aufile,{}\naudio_player aubridge,sink\n\
              audio_alert aubridge,alert\nrtp_ports {media}-{}\nrtcp_mux no\njitter_buffer_delay 1-10\n\
              module_path {}\nmodule g711.so\nmodule aufile.so\nmodule aubridge.so\nmodule srtp.so\n\
-             module_app account.so\nmodule_app contact.so\nmodule_app menu.so\n",
+             module_app account.so\nmodule_app contact.so\nmodule_app menu.so\n{settings}",
             sip.ip(),
             own.join("noise.wav").display(),
-            media + 1,
+            media + ports - 1,
             baresip_modules().display(),
         );
         fs::write(own.join("config"), configuration).expect("a configuration");
         let answers = if dial.is_some() { "manual" } else { "auto" };
-        let account = format!("<sip:{name}@{sip}>;regint=0;answermode={answers};audio_codecs=PCMA/8000/1{account}\n");
+        let account =
+            format!("<sip:{name}@{home}>;{registers};answermode={answers};audio_codecs=PCMA/8000/1{account}\n");
         fs::write(own.join("accounts"), account).expect("an account");
         fs::write(own.join("contacts"), "").expect("no contacts");
         fs::write(own.join("noise.wav"), noise(name)).expect("something to say");
