@@ -2,6 +2,8 @@
 
 mod support;
 
+#[path = "live/common.rs"]
+mod common;
 #[allow(dead_code)]
 #[path = "hostile/harness.rs"]
 mod harness;
@@ -16,6 +18,8 @@ mod scene;
 mod dialogs;
 #[path = "calls/holds.rs"]
 mod holds;
+#[path = "calls/kpis.rs"]
+mod kpis;
 #[path = "calls/ladder.rs"]
 mod ladder;
 #[path = "calls/legs.rs"]

@@ -247,7 +247,9 @@ impl Signalling {
         call.cause = call.cause.or(reason.cause.map(Cause::of_q850)).or(Some(Cause::of_status(code)));
         let (delay, is_attempt) = (at.now.seconds_since(call.started), call.is_attempt());
         self.end(id, at.now, outcome, by);
-        if let Some(call) = self.calls.get(id).filter(|_| is_attempt) {
+        // RFC 6076 section 4.3.2: a redirection is no failure, and 402 asks for something, as 401 and 407 do.
+        let is_failure = code >= 400 && code != 402;
+        if let Some(call) = self.calls.get(id).filter(|_| is_attempt && is_failure) {
             self.numbers.cell(call.key).failure.observe(delay);
         }
     }

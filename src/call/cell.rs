@@ -59,7 +59,7 @@ static FAILURE_DELAY: Family = Family::histogram(
     "call_failure_delay_seconds",
     "seconds",
     CALL_LABELS,
-    "First INVITE to the final status of 300 and up that ended the attempt (RFC 6076 section 4.3.2).",
+    "First INVITE to the final status of 4xx (but 402), 5xx or 6xx that ended the attempt (RFC 6076 section 4.3.2).",
 );
 static DURATION: Family = Family::histogram(
     "call_duration_seconds",
@@ -89,7 +89,7 @@ static DISCONNECT_TIMEOUTS: Family = Family::counter(
     "call_disconnect_timeouts_total",
     "",
     CALL_LABELS,
-    "BYE without any response within 32 s (RFC 6076 section 4.4.2, failed session disconnect).",
+    "BYE without any response within 32 s (RFC 6076 section 4.4, failed session disconnect).",
 );
 static HALF_SEEN: Family = Family::counter(
     "call_half_seen_total",
@@ -101,7 +101,7 @@ static FINAL_STATUS: Family = Family::counter(
     "call_final_status_total",
     "",
     &["code", "direction", "origin", "destination"],
-    "Ended call attempts by the final status that the caller got; none where there was none.",
+    "Ended call attempts by the final status that the caller got; timeout where nothing came at all (RFC 3261 section 8.1.3.1: as a 408), none where it ended otherwise without one.",
 );
 static CALL_MOS: Family = Family::histogram(
     "call_mos",
@@ -148,16 +148,44 @@ impl Labels for CellKey {
 /// A value of the `code` label: of the wire there may be 600 for each peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Status {
-    /// There was no response.
+    /// There was none, whatever else came.
     None,
+    /// Nothing came at all.
+    Timeout,
     Code(u16),
     Other,
 }
 
+/// What RFC 6076 sections 4.6 to 4.8 ask for is a closed list, like the outcomes, and shown from a trunk's first attempt on: `rate()`
+/// does not see a counter that is born with its first burst.
+const EXPECTED: [Status; 11] = [
+    Status::Code(200),
+    Status::Code(302),
+    Status::Code(408),
+    Status::Code(480),
+    Status::Code(486),
+    Status::Code(500),
+    Status::Code(503),
+    Status::Code(504),
+    Status::Code(600),
+    Status::Code(603),
+    Status::Timeout,
+];
+
 impl Status {
+    /// Of an ended attempt. Of the ends without a status only silence is a failure of the network (the table of outcomes).
+    pub fn of(outcome: Outcome, code: Option<u16>) -> Status {
+        match code {
+            Some(code) => Status::Code(code),
+            None if outcome == Outcome::NetworkFailure => Status::Timeout,
+            None => Status::None,
+        }
+    }
+
     pub fn name(self) -> Cow<'static, str> {
         match self {
             Status::None => fixed("none"),
+            Status::Timeout => fixed("timeout"),
             Status::Code(code) => code.to_string().into(),
             Status::Other => fixed("other"),
         }
@@ -176,6 +204,8 @@ pub struct Cell {
     pub attempts: u64,
     pub answers: u64,
     outcomes: [u64; Outcome::ALL.len()],
+    /// Ends by the final status.
+    expected: [u64; EXPECTED.len()],
     pub half_seen: u64,
     pub disconnect_timeouts: u64,
     /// Calls in each of the live states.
@@ -197,6 +227,7 @@ impl Cell {
             attempts: 0,
             answers: 0,
             outcomes: [0; Outcome::ALL.len()],
+            expected: [0; EXPECTED.len()],
             half_seen: 0,
             disconnect_timeouts: 0,
             active: [0; State::LIVE.len()],
@@ -217,8 +248,14 @@ impl Cell {
         self.peak = self.active.iter().sum();
     }
 
-    pub fn count_outcome(&mut self, outcome: Outcome) {
+    /// An attempt has ended. Whether its status is one of the expected, and counted with that.
+    pub fn count_end(&mut self, outcome: Outcome, status: Status) -> bool {
         self.outcomes[outcome as usize] += 1;
+        let row = EXPECTED.iter().position(|expected| *expected == status);
+        if let Some(row) = row {
+            self.expected[row] += 1;
+        }
+        row.is_some()
     }
 
     /// Moves a call from one state to another; `None` is before the first.
@@ -234,14 +271,17 @@ impl Cell {
 
     fn collect(&self, key: CellKey, site: &Site, out: &mut Collection) {
         let labels = labels(key, site);
-        let with = |first: &'static str| [&[fixed(first)][..], &labels].concat();
+        let with = |first: Cow<'static, str>| [&[first][..], &labels].concat();
         out.add(&ATTEMPTS, labels.clone(), Value::Counter(self.attempts));
         out.add(&ANSWERS, labels.clone(), Value::Counter(self.answers));
         for (outcome, count) in Outcome::ALL.into_iter().zip(self.outcomes) {
-            out.add(&OUTCOMES, with(outcome.name()), Value::Counter(count));
+            out.add(&OUTCOMES, with(fixed(outcome.name())), Value::Counter(count));
+        }
+        for (status, count) in EXPECTED.into_iter().zip(self.expected) {
+            out.add(&FINAL_STATUS, with(status.name()), Value::Counter(count));
         }
         for (state, count) in State::LIVE.into_iter().zip(self.active) {
-            out.add(&ACTIVE, with(state), Value::Gauge(count as f64));
+            out.add(&ACTIVE, with(fixed(state)), Value::Gauge(count as f64));
         }
         out.add(&HALF_SEEN, labels.clone(), Value::Counter(self.half_seen));
         out.add(&DISCONNECT_TIMEOUTS, labels.clone(), Value::Counter(self.disconnect_timeouts));

@@ -187,8 +187,10 @@ impl Numbers {
 
     /// An attempt has ended.
     pub fn count_end(&mut self, key: CellKey, outcome: Outcome, status: Option<u16>) {
-        self.cell(key).count_outcome(outcome);
-        self.finals.count((key, status.map_or(Status::None, Status::Code)));
+        let status = Status::of(outcome, status);
+        if !self.cell(key).count_end(outcome, status) {
+            self.finals.count((key, status));
+        }
     }
 
     /// The peak starts anew from the calls that are in progress now.

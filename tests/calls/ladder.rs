@@ -35,7 +35,7 @@ struct Options<'a> {
 ///     MILLISECONDS FROM>TO METHOD CSEQ [option=value ...] [| Header: value | ...]
 ///     MILLISECONDS FROM>TO CODE METHOD CSEQ ...
 ///
-/// Options: `id` (Call-ID), `ft` and `tt` (From and To tag; a and b), `new` (no To tag), `br` (branch, of the hop and CSeq), `sdp`
+/// Options: `id` (Call-ID), `ft` and `tt` (From and To tag; a and b), `new` (no To tag), `br` (branch, of the hop, CSeq and call), `sdp`
 /// (direction, or `hold` for 0.0.0.0), `port` (of the sender's sound), `uri`. A time with a plus is later than the line before.
 pub fn put(scene: &mut Scene, ladder: &str) {
     let mut now = 0.0;
@@ -65,7 +65,7 @@ pub fn put(scene: &mut Scene, ladder: &str) {
             call_id: "call-1",
             from_tag: "a",
             to_tag: (!is_initial).then_some("b"),
-            branch: format!("z9hG4bK{hop}{cseq}{of}"),
+            branch: String::new(),
             sdp: None,
             port: 0,
             uri: "sip:bob@b.example",
@@ -84,6 +84,9 @@ pub fn put(scene: &mut Scene, ladder: &str) {
                 "uri" => options.uri = value,
                 _ => panic!("no option {name}: {line}"),
             }
+        }
+        if options.branch.is_empty() {
+            options.branch = format!("z9hG4bK{hop}{cseq}{of}{}", options.call_id);
         }
         let start = match code {
             Some(code) => format!("SIP/2.0 {code} Reason"),

@@ -8,7 +8,7 @@ use crate::scene::{Scene, Seen};
 use crate::support::items;
 
 /// A host at 10.0.0.1 between two carriers.
-fn between() -> Scene {
+pub fn between() -> Scene {
     Scene::at(Site::new(
         vec!["10.0.0.1/32".parse().expect("a network")],
         &[

@@ -212,6 +212,8 @@ fn the_final_status_is_counted_once_an_attempt() {
     let seen = play(&refused(486, true, ""));
     seen.counts(&[("call_final_status_total", "code=\"486\"", 1.0)]);
     let seen = play_and_wait("0 A>B INVITE 1", 40);
+    seen.counts(&[("call_final_status_total", "code=\"timeout\"", 1.0)]);
+    let seen = play_and_wait("0 A>B INVITE 1 \n 500 A>B CANCEL 1", 40);
     seen.counts(&[("call_final_status_total", "code=\"none\"", 1.0)]);
 }
 

@@ -143,10 +143,19 @@ impl<'a> Reader<'a> {
                 self.require(&labels, "le", "the histogram");
                 labels.remove("le");
             }
+            "label_replace" => labels.extend(literal(&call.args.args, 1)),
             "absent" | "absent_over_time" => labels = equal_matchers(&call.args.args),
             _ => {}
         }
         labels
+    }
+}
+
+/// The text that stands at this place among the arguments.
+fn literal(arguments: &[Box<Expr>], place: usize) -> Option<String> {
+    match arguments.get(place).map(AsRef::as_ref) {
+        Some(Expr::StringLiteral(text)) => Some(text.val.clone()),
+        _ => None,
     }
 }
 

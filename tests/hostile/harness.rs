@@ -127,6 +127,11 @@ impl Samples {
         )
     }
 
+    /// Series as the text format writes them, with their values.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, f64)> {
+        self.0.iter().map(|(series, value)| (series.as_str(), *value))
+    }
+
     /// The sum of all series of a family whose labels contain `label`.
     pub fn sum(&self, family: &str, label: &str) -> f64 {
         let of_family = |series: &str| match series.strip_prefix(family) {
