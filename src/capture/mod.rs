@@ -4,4 +4,5 @@ pub mod file;
 pub mod filter;
 pub mod hep;
 pub mod live;
+mod order;
 pub mod worker;

@@ -20,12 +20,15 @@ use crate::time::Timestamp;
 
 use super::hep::{self, Inbox};
 use super::live::{self, Drops, IDLE, Interface, LiveError};
+use super::order::{Frame, Order};
 
 /// Frames taken from one interface before the others and the requests have their turn.
 const BATCH: usize = 4096;
 /// Batches of mirrored packets taken in a turn.
 const MIRRORED_BATCHES: usize = 16;
 const HOUSEKEEPING: Duration = Duration::from_secs(1);
+/// How long a frame waits for those of other interfaces: the kernel keeps them for 50 ms, and this thread has other things to do.
+const HOLD: Duration = Duration::from_millis(80);
 
 /// What others ask of a worker.
 enum Request {
@@ -140,6 +143,8 @@ struct Capture {
     capturing: Arc<AtomicBool>,
     /// Mirrored packets, and their interface's number in the core.
     mirrored: Option<(Inbox, usize)>,
+    /// Where there are several interfaces, their frames in the order of their times.
+    order: Option<Order>,
 }
 
 impl Capture {
@@ -154,7 +159,8 @@ impl Capture {
         }
         let capturing = Arc::new(AtomicBool::new(mirrored.is_some()));
         let is_off = config.is_off();
-        let mut capture = Capture { config, engine, slots: Vec::new(), capturing, mirrored };
+        let order = (names.len() > 1).then(Order::default);
+        let mut capture = Capture { config, engine, slots: Vec::new(), capturing, mirrored, order };
         let mut failure = None;
         for name in names {
             match capture.add(&name) {
@@ -208,6 +214,7 @@ impl Capture {
             for slot in 0..self.slots.len() {
                 self.read(slot);
             }
+            self.take_ordered();
             self.take_mirrored(signal);
             if housekeeping.elapsed() >= HOUSEKEEPING {
                 housekeeping = Instant::now();
@@ -231,7 +238,9 @@ impl Capture {
         let fds = self.slots.iter().filter_map(|slot| Some(slot.open.as_ref()?.fd()));
         let mut polled: Vec<PollFd<'_>> =
             std::iter::once(signal.as_fd()).chain(fds).map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)).collect();
-        let timeout = Timespec { tv_sec: 0, tv_nsec: IDLE.as_nanos() as i64 };
+        let frames_wait = self.order.as_ref().is_some_and(|order| !order.is_empty());
+        let patience = if frames_wait { HOLD / 4 } else { IDLE };
+        let timeout = Timespec { tv_sec: 0, tv_nsec: patience.as_nanos() as i64 };
         // An interrupted wait is as good as one that is over.
         let _ = poll(&mut polled, Some(&timeout));
         if !polled[0].revents().is_empty() {
@@ -243,8 +252,11 @@ impl Capture {
     fn read(&mut self, at: usize) {
         let slot = &mut self.slots[at];
         let Some(interface) = &mut slot.open else { return };
-        let (link, index, engine) = (interface.link(), slot.index, &mut self.engine);
-        let read = interface.read(BATCH, |time, length, frame| engine.frame(index, time, link, length, frame));
+        let (link, index, engine, order) = (interface.link(), slot.index, &mut self.engine, &mut self.order);
+        let read = interface.read(BATCH, |time, length, data| match order {
+            Some(order) => order.put(&Frame { interface: index, time, link, length, data }),
+            None => engine.frame(index, time, link, length, data),
+        });
         if let Err(error) = read {
             let lost = interface.drops();
             warn!(interface = %slot.name, "capture ended: {error}; trying again every {:?}", self.config.reopen_interval);
@@ -254,6 +266,14 @@ impl Capture {
             slot.retry = Instant::now() + self.config.reopen_interval;
             self.mark(at);
         }
+    }
+
+    /// Frames for which nothing older can come any more.
+    fn take_ordered(&mut self) {
+        let Some(order) = self.order.as_mut().filter(|order| !order.is_empty()) else { return };
+        let engine = &mut self.engine;
+        let take = |frame: &Frame<'_>| engine.frame(frame.interface, frame.time, frame.link, frame.length, frame.data);
+        order.release(wall_clock() - HOLD, take);
     }
 
     /// A bounded share of what mirrors sent; the rest wakes the thread at once.
@@ -270,8 +290,7 @@ impl Capture {
 
     /// Once a second: timers by the wall clock, drop counters, interfaces that came back.
     fn housekeeping(&mut self) {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        self.engine.tick(Timestamp::from_nanos(i64::try_from(now.as_nanos()).unwrap_or(i64::MAX)));
+        self.engine.tick(wall_clock());
         self.count_drops();
         for at in 0..self.slots.len() {
             if self.slots[at].open.is_none() && Instant::now() >= self.slots[at].retry {
@@ -304,6 +323,11 @@ impl Capture {
             Err(error) => tracing::debug!(interface = %slot.name, "still not there: {error}"),
         }
     }
+}
+
+fn wall_clock() -> Timestamp {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp::from_nanos(i64::try_from(now.as_nanos()).unwrap_or(i64::MAX))
 }
 
 pub(super) fn wake(signal: &OwnedFd) {
