@@ -4,6 +4,7 @@
 
 #![deny(unsafe_code)]
 
+mod agenda;
 mod arrivals;
 mod expiring;
 mod generations;

@@ -31,6 +31,7 @@ impl Signalling {
             (call.is_counted, call.voicemail, call.replaces) = (false, false, false);
             call.key = key;
             self.read_invite(at, id);
+            self.schedule(id, at.now);
         }
         Some(id)
     }
@@ -55,11 +56,8 @@ impl Signalling {
 
     /// A call that is new to the table, in a state that its first message shows.
     pub(super) fn insert(&mut self, at: &Context<'_, '_>, state: State) -> u32 {
-        if self.calls.is_full()
-            && let Some(oldest) = self.calls.pick_for_eviction()
-        {
-            self.leave(oldest, at.now, EndedBy::Timeout);
-            self.calls.evicted += 1;
+        if self.calls.is_full() {
+            self.make_room(at.now);
         }
         self.serial += 1;
         let (source, destination) = at.way();
@@ -67,7 +65,7 @@ impl Signalling {
             true => Country::called(at.message, &self.settings.business.plan),
             false => Country::UNKNOWN,
         };
-        self.calls.insert(Call {
+        let id = self.calls.insert(Call {
             serial: self.serial,
             leg_of: 0,
             call_id: at.message.call_id.into(),
@@ -88,6 +86,7 @@ impl Signalling {
             answered: None,
             ended: None,
             last_message: at.now,
+            look_at: None,
             session_ends: None,
             confirmed: Confirmed::default(),
             hold: Hold::default(),
@@ -104,7 +103,9 @@ impl Signalling {
             agent: at.agent.family,
             country,
             mos: None,
-        })
+        });
+        self.schedule(id, at.now);
+        id
     }
 
     /// What an INVITE says of where it goes and why.
@@ -233,7 +234,7 @@ impl Signalling {
         }
         call.final_status = Some(code);
         if call.is_challenged() {
-            return;
+            return self.schedule(id, at.now);
         }
         let reason = reason::of(at.message);
         let peers = [call.key.origin, call.key.destination];

@@ -76,13 +76,14 @@ impl Signalling {
     }
 
     fn final_response(&mut self, at: &Context<'_, '_>, id: u32, method: Method, code: u16, initial: bool) {
-        let agreed = code < 300;
+        let (agreed, mut times) = (code < 300, false);
         let Some(call) = self.calls.get_mut(id) else { return };
         match method {
             Method::Invite | Method::Update => {
                 if agreed {
                     let seconds = session_expires(at.message).map(|seconds| Duration::from_secs(seconds.into()));
                     call.session_ends = seconds.map(|seconds| at.now + seconds);
+                    times = call.session_ends.is_some();
                 } else if !initial {
                     call.hold.refused();
                 }
@@ -101,6 +102,9 @@ impl Signalling {
                 }
             }
             _ => {}
+        }
+        if times {
+            self.schedule(id, at.now);
         }
     }
 
@@ -168,6 +172,7 @@ impl Signalling {
             self.numbers.count_end(key, outcome, call.final_status);
             self.numbers.breakdown.count_end(call, outcome);
         }
+        self.ended.push_back(call.serial);
         self.effects.push(Effect::Ended { call: call.serial });
     }
 

@@ -109,6 +109,8 @@ pub struct Call {
     pub answered: Option<Timestamp>,
     pub ended: Option<Timestamp>,
     pub last_message: Timestamp,
+    /// When its timers are looked at next.
+    pub look_at: Option<Timestamp>,
     /// When the session ends that nobody refreshes (RFC 4028).
     pub session_ends: Option<Timestamp>,
     pub confirmed: Confirmed,

@@ -27,10 +27,12 @@ mod transactions;
 mod voice_reports;
 mod voicemail;
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use foldhash::fast::RandomState;
 
+use crate::agenda::Agenda;
 use crate::site::{Direction, Site};
 use crate::time::Timestamp;
 use crate::wire::sip::{self, Malformed, Message, Method, Party, Start};
@@ -132,6 +134,9 @@ pub struct Signalling {
     suspicious: Suspicious,
     business: Business,
     pub numbers: Numbers,
+    agenda: Agenda,
+    /// Serials of calls that ended, in that order.
+    ended: VecDeque<u64>,
     effects: Vec<Effect>,
     serial: u64,
     reports: Vec<Call>,
@@ -174,6 +179,8 @@ impl Signalling {
             settings,
             site,
             hasher,
+            agenda: Agenda::default(),
+            ended: VecDeque::new(),
             effects: Vec::new(),
             serial: 0,
             reports: Vec::new(),

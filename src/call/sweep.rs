@@ -1,5 +1,6 @@
 //! What time does to calls: timers, the end of the capture, and room for others.
 
+use crate::agenda::is_current;
 use crate::time::Timestamp;
 
 use super::attempt::unanswered;
@@ -13,60 +14,88 @@ const LINGER_NANOS: i64 = 32_000_000_000;
 const SETTLE_NANOS: i64 = 1_000_000_000;
 /// RFC 4028 section 10: whoever misses the refresh sends BYE up to 32 s before the session expires; after it that is late.
 const EXPIRY_GRACE_NANOS: i64 = 32_000_000_000;
-
-/// What time has done to a call.
-enum Due {
-    Nothing,
-    Settle,
-    Leave,
-    /// Nobody answered.
-    Unanswered,
-    /// It was answered, and lost; its last sign of life.
-    Lost(Timestamp, Event),
-}
+/// Calls are looked at once in so long at most.
+const TICK_NANOS: i64 = 1_000_000_000;
 
 impl Signalling {
     /// Ends what has timed out and forgets what has lingered. Called about once a second.
     pub fn tick(&mut self, now: Timestamp) {
-        for at in 0..self.calls.slots() {
-            let Some(call) = self.calls.get(at) else { continue };
-            match self.due(call, now) {
-                Due::Nothing => {}
-                Due::Settle => self.settle(at),
-                Due::Leave => self.leave(at, now, EndedBy::Timeout),
-                Due::Unanswered => self.end(at, now, unanswered(call), EndedBy::Timeout),
-                Due::Lost(alive, event) => self.lose(at, alive, event),
+        for (at, serial) in self.agenda.due(now) {
+            let id = self.calls.by_serial(serial);
+            let due = |call: &mut Call| is_current(&mut call.look_at, at) && call.state != State::Ended;
+            if let Some(id) = id.filter(|id| self.calls.get_mut(*id).is_some_and(due)) {
+                self.look(id, now);
             }
+        }
+        while let Some(serial) = self.ended.front().copied() {
+            match self.calls.by_serial(serial).and_then(|id| Some((id, self.calls.get(id)?.ended?))) {
+                Some((_, ended)) if now.nanos_since(ended) <= LINGER_NANOS => break,
+                Some((id, _)) => self.leave(id, now, EndedBy::Timeout),
+                // It has left, or was tried again.
+                None => {}
+            }
+            self.ended.pop_front();
         }
         self.registrations.tick(now, &mut self.numbers.registrations);
         self.business.tick(now);
     }
 
-    fn due(&self, call: &Call, now: Timestamp) -> Due {
+    /// Does what time has made due for a call that has not ended.
+    fn look(&mut self, id: u32, now: Timestamp) {
+        let Some(call) = self.calls.get(id) else { return };
         let over = |since: Timestamp, limit: i64| now.nanos_since(since) > limit;
-        match call.state {
-            State::Ended if call.ended.is_some_and(|ended| over(ended, LINGER_NANOS)) => Due::Leave,
-            State::Ended => Due::Nothing,
-            State::Answered | State::Held => {
-                if let Some(ends) = call.session_ends.filter(|ends| over(*ends, EXPIRY_GRACE_NANOS)) {
-                    Due::Lost(ends, Event::SessionExpired)
-                } else if over(call.answered.unwrap_or(call.started), self.settings.max_duration_nanos) {
-                    Due::Lost(now, Event::MaximumDuration)
-                } else {
-                    Due::Nothing
-                }
+        if call.is_conversation() {
+            if let Some(ends) = call.session_ends.filter(|ends| over(*ends, EXPIRY_GRACE_NANOS)) {
+                return self.lose(id, ends, Event::SessionExpired);
             }
-            State::Setup | State::Ringing => {
-                let limit = match call.proceeding && !call.is_challenged() {
-                    true => self.settings.ring_timeout_nanos,
-                    false => self.settings.setup_timeout_nanos,
-                };
-                match over(call.invited, limit) {
-                    true => Due::Unanswered,
-                    false if !call.is_counted && over(call.invited, SETTLE_NANOS) => Due::Settle,
-                    false => Due::Nothing,
-                }
+            if over(call.answered.unwrap_or(call.started), self.settings.max_duration_nanos) {
+                return self.lose(id, now, Event::MaximumDuration);
             }
+        } else if over(call.invited, self.patience(call)) {
+            return self.end(id, now, unanswered(call), EndedBy::Timeout);
+        } else if over(call.invited, SETTLE_NANOS) {
+            self.settle(id);
+        }
+        self.schedule(id, now);
+    }
+
+    /// How long an attempt waits for its next answer, nanoseconds.
+    fn patience(&self, call: &Call) -> i64 {
+        match call.proceeding && !call.is_challenged() {
+            true => self.settings.ring_timeout_nanos,
+            false => self.settings.setup_timeout_nanos,
+        }
+    }
+
+    /// Notes when a call is to be looked at next.
+    pub(super) fn schedule(&mut self, id: u32, now: Timestamp) {
+        let Some(call) = self.calls.get(id) else { return };
+        let after = |since: Timestamp, nanos: i64| Timestamp::from_nanos(since.nanos().saturating_add(nanos));
+        let due = match (call.is_conversation(), call.session_ends) {
+            (true, Some(ends)) => after(ends, EXPIRY_GRACE_NANOS),
+            (true, None) => after(call.answered.unwrap_or(call.started), self.settings.max_duration_nanos),
+            (false, _) if !call.is_counted => after(call.invited, SETTLE_NANOS),
+            (false, _) => after(call.invited, self.patience(call)),
+        };
+        let (due, serial) = (due.max(after(now, TICK_NANOS)), call.serial);
+        if let Some(call) = self.calls.get_mut(id) {
+            self.agenda.look(now, due, serial, &mut call.look_at);
+        }
+    }
+
+    /// Makes room for another call: what ended first goes, or else one of the few looked at.
+    pub(super) fn make_room(&mut self, now: Timestamp) {
+        let mut chosen = None;
+        while let Some(serial) = self.ended.pop_front() {
+            let id = self.calls.by_serial(serial);
+            chosen = id.filter(|id| self.calls.get(*id).is_some_and(|call| call.state == State::Ended));
+            if chosen.is_some() {
+                break;
+            }
+        }
+        if let Some(id) = chosen.or_else(|| self.calls.pick_for_eviction()) {
+            self.leave(id, now, EndedBy::Timeout);
+            self.calls.evicted += 1;
         }
     }
 

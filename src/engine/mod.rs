@@ -326,14 +326,15 @@ impl Engine {
         (self.now, self.next_tick, self.behind) = (now, now + TICK, 0);
         self.fragments.expire(now);
         self.count_lost_fragments();
-        for (call, last) in self.media.silent(now) {
-            self.signalling.media_lost(call, last);
-        }
         let carried = self.connections.tick(now);
         self.carried(carried);
         self.signalling.tick(now);
         self.pass_on(now);
         self.media.tick(now);
+        for (call, last) in self.media.take_silent() {
+            self.signalling.media_lost(call, last);
+        }
+        self.pass_on(now);
         self.hear_mute(now);
     }
 

@@ -49,6 +49,8 @@ pub struct Call {
     pub root: u64,
     /// Its other legs.
     pub legs: Vec<u64>,
+    /// When its media is looked at next.
+    pub look_at: Option<Timestamp>,
 }
 
 /// Announcements of all calls; its size follows the number of calls, which is capped on the signalling side.
@@ -148,20 +150,6 @@ impl Bindings {
             }
         }
         Some(removed)
-    }
-
-    /// Calls that ended before `before`.
-    pub fn ended_before(&self, before: Timestamp) -> Vec<u64> {
-        self.calls.iter().filter(|(_, call)| call.ended.is_some_and(|at| at < before)).map(|(id, _)| *id).collect()
-    }
-
-    /// Calls that were answered and have not ended.
-    pub fn in_conversation(&self) -> Vec<u64> {
-        self.calls
-            .iter()
-            .filter(|(_, call)| call.answered.is_some() && call.ended.is_none())
-            .map(|(id, _)| *id)
-            .collect()
     }
 
     /// A call that is, or begins to be, known.

@@ -23,8 +23,10 @@ mod stream;
 mod sundry;
 mod table;
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
+use crate::agenda::Agenda;
 use crate::site::Site;
 use crate::time::Timestamp;
 use crate::wire::multiplex::Protocol;
@@ -90,6 +92,11 @@ pub struct Media {
     pipeline: Pipeline,
     candidates: Candidates,
     bindings: Bindings,
+    agenda: Agenda,
+    /// Calls that ended, in that order.
+    ended: VecDeque<(Timestamp, u64)>,
+    /// Conversations that their silence has ended.
+    silent: Vec<(u64, Timestamp)>,
     relays: Relays,
     /// Streams without a call, by the endpoints that a later SDP may announce.
     unbound: Slots,
@@ -120,6 +127,9 @@ impl Media {
             settings,
             site,
             bindings: Bindings::default(),
+            agenda: Agenda::default(),
+            ended: VecDeque::new(),
+            silent: Vec::new(),
             relays: Relays::default(),
             unbound: Slots::default(),
             evicted_streams: 0,
@@ -289,9 +299,12 @@ impl Media {
         }
         self.look_for_problems(now);
         self.candidates.expire(Timestamp::from_nanos(now.nanos().saturating_sub(CANDIDATE_NANOS)));
-        for call in self.bindings.ended_before(Timestamp::from_nanos(now.nanos().saturating_sub(LINGER_NANOS))) {
-            if self.bindings.call(call).is_some_and(|known| known.streams.is_empty()) {
-                self.bindings.remove(call);
+        let lingered = Timestamp::from_nanos(now.nanos().saturating_sub(LINGER_NANOS));
+        while let Some((_, call)) = self.ended.pop_front_if(|(at, _)| *at < lingered) {
+            match self.bindings.call(call).filter(|known| known.ended.is_some()) {
+                Some(known) if known.streams.is_empty() => drop(self.bindings.remove(call)),
+                Some(_) => self.ended.push_back((now, call)),
+                None => {}
             }
         }
     }

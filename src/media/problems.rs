@@ -1,5 +1,6 @@
 //! What is wrong with the media of an answered call: none, one way only, late, stopped, not to be decrypted by anybody.
 
+use crate::agenda::is_current;
 use crate::site::Direction;
 use crate::time::Timestamp;
 use crate::wire::sdp::{self, MediaType};
@@ -151,6 +152,9 @@ impl Media {
         if known.sides.without_keys() {
             self.note(call, Problem::SrtpWithoutKeys);
         }
+        if let Some(known) = self.bindings.call_mut(call) {
+            self.agenda.look(now, now, call, &mut known.look_at);
+        }
     }
 
     /// A request may change what the parties agreed on.
@@ -170,11 +174,32 @@ impl Media {
         }
     }
 
-    /// Looks at the media of all answered calls.
+    /// Looks at the media of the calls whose time has come.
     pub(super) fn look_for_problems(&mut self, now: Timestamp) {
-        for call in self.bindings.in_conversation() {
+        for (at, call) in self.agenda.due(now) {
+            if !self.bindings.call_mut(call).is_some_and(|known| is_current(&mut known.look_at, at)) {
+                continue;
+            }
             self.judge(now, call, false);
+            let Some(known) = self.bindings.call(call).filter(|known| known.ended.is_none()) else { continue };
+            self.silent.extend(self.silent_since(now, known).map(|last| (call, last)));
+            let due = self.due(now, known);
+            if let Some(known) = self.bindings.call_mut(call) {
+                self.agenda.look(now, due, call, &mut known.look_at);
+            }
         }
+    }
+
+    /// When something may be wrong with a call's media that is not known yet.
+    fn due(&self, now: Timestamp, call: &Call) -> Timestamp {
+        let patience = self.settings.media_timeout_nanos;
+        let times = Party::BOTH.into_iter().filter(|party| call.sides.expected(*party)).map(|party| {
+            let since = call.sides.0[party as usize].since.or(call.answered).unwrap_or(now);
+            let last = self.heard(call, party).map_or(since, |(_, last)| last.max(since));
+            Timestamp::from_nanos(last.nanos().saturating_add(patience))
+        });
+        let later = Timestamp::from_nanos(now.nanos().saturating_add(patience));
+        times.filter(|at| *at > now).min().unwrap_or(later)
     }
 
     /// Looks at the media of one call; `over`: for the last time.
@@ -251,19 +276,17 @@ impl Media {
         }
     }
 
-    /// Conversations whose media came, was still to come, and has not come for long; with the time of the last packet.
-    pub fn silent(&self, now: Timestamp) -> Vec<(u64, Timestamp)> {
-        let limit = self.settings.media_silence_nanos;
-        let silent = |call: &u64| {
-            let known = self.bindings.call(*call)?;
-            if known.sides.is_fax() || !Party::BOTH.into_iter().any(|party| known.sides.expected(party)) {
-                return None;
-            }
-            let parts = known.legs.iter().filter_map(|leg| self.bindings.call(*leg)).chain([known]);
-            let last = parts.filter_map(|part| self.last_sign(part)).max()?;
-            (now.nanos_since(last) >= limit).then_some((*call, last))
-        };
-        self.bindings.in_conversation().iter().filter_map(silent).collect()
+    /// The last packet of a conversation whose media came, is still to come, and has not come for so long that it is over.
+    fn silent_since(&self, now: Timestamp, call: &Call) -> Option<Timestamp> {
+        let is_due = !call.sides.is_fax() && Party::BOTH.into_iter().any(|party| call.sides.expected(party));
+        let parts = call.legs.iter().filter_map(|leg| self.bindings.call(*leg)).chain([call]);
+        let last = parts.filter_map(|part| self.last_sign(part)).max().filter(|_| is_due)?;
+        (now.nanos_since(last) >= self.settings.media_silence_nanos).then_some(last)
+    }
+
+    /// Conversations that are over by the silence of their media, with the time of the last packet; since the last call.
+    pub fn take_silent(&mut self) -> Vec<(u64, Timestamp)> {
+        std::mem::take(&mut self.silent)
     }
 
     /// The last packet of any stream of a dialog.

@@ -36,6 +36,9 @@ impl Media {
         let known = self.bindings.entry(call);
         known.direction = Some(direction);
         known.sides.describe(now, party, sections);
+        if known.answered.is_some() && known.ended.is_none() {
+            self.agenda.look(now, now, call, &mut known.look_at);
+        }
     }
 
     /// SDP of a call says that a party receives media at `at`, with these payload types.
@@ -144,6 +147,7 @@ impl Media {
         self.judge(now, call, true);
         let known = self.bindings.call_mut(call)?;
         known.ended = Some(now);
+        self.ended.push_back((now, call));
         if self.settings.keep_reports && !known.problems.is_empty() {
             self.problems.push((call, known.problems));
         }

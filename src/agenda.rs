@@ -1,0 +1,72 @@
+//! When to look at which entry of a table next: nobody looks at all of them each second.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+use crate::time::Timestamp;
+
+/// Nothing is noted for later than this: what has left its table by then stands here for no longer.
+const HORIZON_NANOS: i64 = 60_000_000_000;
+
+/// Times to look at entries, by their numbers. The entry itself keeps the time that holds; others for it are passed over.
+#[derive(Debug, Default)]
+pub struct Agenda {
+    looks: BinaryHeap<Reverse<(Timestamp, u64)>>,
+}
+
+impl Agenda {
+    /// Notes when to look at an entry, unless that is sooner already.
+    pub fn look(&mut self, now: Timestamp, at: Timestamp, entry: u64, look_at: &mut Option<Timestamp>) {
+        let at = at.min(Timestamp::from_nanos(now.nanos().saturating_add(HORIZON_NANOS)));
+        if look_at.is_none_or(|there| at < there) {
+            *look_at = Some(at);
+            self.looks.push(Reverse((at, entry)));
+        }
+    }
+
+    /// The entries to look at now, each with the time that was noted. All at once: what is noted meanwhile waits for the next
+    /// time, even at the end of all times.
+    pub fn due(&mut self, now: Timestamp) -> Vec<(Timestamp, u64)> {
+        let mut due = Vec::new();
+        while let Some(Reverse(first)) = self.looks.peek().copied().filter(|Reverse((at, _))| *at <= now) {
+            self.looks.pop();
+            due.push(first);
+        }
+        due
+    }
+}
+
+/// Whether the time that was noted is the one that holds; then none is noted any more.
+pub fn is_current(look_at: &mut Option<Timestamp>, at: Timestamp) -> bool {
+    look_at.take_if(|there| *there == at).is_some()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_nanos(seconds * 1_000_000_000)
+    }
+
+    #[test]
+    fn the_soonest_time_holds() {
+        let (mut agenda, mut first, mut second) = (Agenda::default(), None, None);
+        agenda.look(at(0), at(30), 1, &mut first);
+        agenda.look(at(0), at(20), 2, &mut second);
+        agenda.look(at(0), at(10), 1, &mut first);
+        agenda.look(at(0), at(15), 1, &mut first);
+        assert_eq!(agenda.due(at(9)), []);
+        assert_eq!(agenda.due(at(25)), [(at(10), 1), (at(20), 2)]);
+        assert!(is_current(&mut first, at(10)) && is_current(&mut second, at(20)));
+        assert_eq!(agenda.due(at(40)), [(at(30), 1)]);
+        assert!(!is_current(&mut first, at(30)), "another was sooner, and is done");
+    }
+
+    #[test]
+    fn what_is_far_off_is_looked_at_before() {
+        let (mut agenda, mut look_at) = (Agenda::default(), None);
+        agenda.look(at(0), at(100_000), 1, &mut look_at);
+        assert_eq!(agenda.due(at(61)), [(at(60), 1)]);
+    }
+}
