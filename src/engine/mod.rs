@@ -132,10 +132,17 @@ impl Engine {
         numbers.packets += 1;
         numbers.bytes += u64::from(original_length);
         numbers.last_packet = time;
-        match wire::decode(link, frame).map(|decoded| decoded.on(interface)) {
-            Ok(Decoded::Datagram(datagram)) => self.datagram(time, &datagram),
-            Ok(other) => self.other(interface, time, &other),
-            Err(reason) => self.undecoded(interface, reason, 1),
+        // In place: a copy of a datagram that was just put together costs more than reading it.
+        match &mut wire::decode(link, frame) {
+            Ok(Decoded::Datagram(datagram)) => {
+                datagram.point = datagram.point.on(interface);
+                self.datagram(time, datagram);
+            }
+            Ok(other) => {
+                other.captured_on(interface);
+                self.other(interface, time, other);
+            }
+            Err(reason) => self.undecoded(interface, *reason, 1),
         }
     }
 

@@ -105,16 +105,14 @@ pub enum Decoded<'a> {
 }
 
 impl<'a> Decoded<'a> {
-    /// The same, captured by this interface.
-    #[inline(always)]
-    pub fn on(mut self, interface: usize) -> Decoded<'a> {
-        match &mut self {
+    /// Notes the capture interface in the point where it was seen.
+    pub fn captured_on(&mut self, interface: usize) {
+        match self {
             Decoded::Datagram(datagram) => datagram.point = datagram.point.on(interface),
             Decoded::Segment(segment) => segment.point = segment.point.on(interface),
             Decoded::Sctp(packet) => packet.point = packet.point.on(interface),
             Decoded::Fragment(fragment) => fragment.way = fragment.way.on(interface),
         }
-        self
     }
 
     /// The datagram, where the frame holds all of it.
