@@ -258,6 +258,7 @@ pub fn compare_calls(now: &Samples, scene: &Scene) -> Vec<String> {
         ("failures", "call_failure_delay_seconds_count"),
         ("durations", "call_duration_seconds_count"),
         ("disconnects", "call_disconnect_delay_seconds_count"),
+        ("unheard", "call_disconnect_timeouts_total"),
     ] {
         if let Some(told) = truth.numbers.get(key) {
             expect(family, &[], *told);
