@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use sidetone::config::Config;
+use sidetone::connections::{Connections, Settings as Bounds};
 use sidetone::engine::{Engine, Settings};
 use sidetone::media::Pattern;
 use sidetone::metrics::exposition::openmetrics_to_text;
@@ -15,7 +16,7 @@ use sidetone::quality::codec::CodecId;
 use sidetone::quality::{Conditions, rate};
 use sidetone::site::{PeerId, Site};
 use sidetone::time::Timestamp;
-use sidetone::wire::{Ip, LinkType, decode, rtp, sdp, sip};
+use sidetone::wire::{Decoded, Ip, LinkType, decode, rtp, sdp, sip};
 
 #[allow(dead_code)] // shared with tests/hostile.rs
 #[path = "../tests/hostile/packets.rs"]
@@ -77,6 +78,50 @@ fn engine(config: &Config, site: Site) -> Engine {
     let mut engine = Engine::new(Settings::new(config, false), Arc::new(site));
     engine.add_interface("bench");
     engine
+}
+
+/// TCP segments: a SIP message each, a fifth of one each, and those of a connection that has nothing to do with SIP.
+fn connections(criterion: &mut Criterion) {
+    let invite = invite();
+    let packet = |port: u16, sequence: u32, payload: &[u8]| {
+        let mut segment = [40_000u16.to_be_bytes(), port.to_be_bytes()].concat();
+        segment.extend(sequence.to_be_bytes());
+        segment.extend([0, 0, 0, 1, 0x50, 0x10, 0xff, 0xff, 0, 0, 0, 0]);
+        segment.extend(payload);
+        let mut frame = ethernet(&udp(address("192.0.2.10:1"), address("192.0.2.20:1"), &segment[8..]));
+        // As long as a datagram of eight bytes less: the header of TCP stands where that of UDP did.
+        frame[23] = 6;
+        frame[34..].copy_from_slice(&segment);
+        frame
+    };
+    let mut group = criterion.benchmark_group("connections");
+    group.throughput(Throughput::Elements(1));
+    let other = [0x17; 1_400];
+    for (name, port, size, payload) in [
+        ("a message a segment", 5060, invite.len(), &invite[..]),
+        ("a message in five segments, a segment", 5060, invite.len().div_ceil(5), &invite),
+        ("a segment of another protocol", 443, other.len(), &other),
+    ] {
+        let mut connections =
+            Connections::new(Bounds { max_flows: 1000, max_buffered_bytes: 1 << 20, idle_nanos: i64::MAX });
+        let pieces: Vec<&[u8]> = payload.chunks(size).collect();
+        let mut frames: Vec<Vec<u8>> = pieces.iter().map(|piece| packet(port, 0, piece)).collect();
+        let (mut sequence, mut n, mut messages) = (0u32, 0, 0);
+        group.bench_function(name, |b| {
+            b.iter(|| {
+                let at = n % frames.len();
+                let frame = &mut frames[at];
+                frame[38..42].copy_from_slice(&sequence.to_be_bytes());
+                sequence = sequence.wrapping_add(pieces[at].len() as u32);
+                n += 1;
+                let Ok(Decoded::Segment(segment)) = decode(LinkType::ETHERNET, frame) else { panic!("no segment") };
+                let carried = connections.segment(Timestamp::from_nanos(n as i64), &segment, port == 5060);
+                messages += black_box(&carried).len();
+            });
+        });
+        assert_eq!(messages > 0, port == 5060);
+    }
+    group.finish();
 }
 
 fn endpoint(network: u8, n: usize) -> SocketAddr {
@@ -204,5 +249,5 @@ fn scrape(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, decoding, signalling, peers, streams, loss_pattern, e_model, scrape);
+criterion_group!(benches, decoding, signalling, connections, peers, streams, loss_pattern, e_model, scrape);
 criterion_main!(benches);

@@ -168,7 +168,7 @@ impl Association {
         self.message(Cow::Owned(message), is_cut, sink);
     }
 
-    /// The payload protocol identifier is not asked: RFC 4168 section 5.1 makes it 0, and anything may be.
+    /// The payload protocol identifier is not asked: senders put there what they like.
     fn message<'a>(&mut self, bytes: Cow<'a, [u8]>, is_cut: bool, sink: &mut Sink<'a, '_>) {
         if looks_like_text(&bytes) {
             sink.message(Transport::Sctp, bytes, is_cut);

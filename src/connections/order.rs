@@ -207,3 +207,61 @@ impl Order {
         self.end.is_some() && (self.next.is_none() || self.next == self.end)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(millis: i64) -> Timestamp {
+        Timestamp::from_nanos(millis * 1_000_000)
+    }
+
+    /// All that is ready, as text.
+    fn drain(order: &mut Order) -> String {
+        let pieces = std::iter::from_fn(|| order.ready(at(0)));
+        pieces.map(|piece| String::from_utf8_lossy(&piece.bytes).into_owned()).collect()
+    }
+
+    #[test]
+    fn what_is_next_is_not_kept() {
+        let mut order = Order::default();
+        assert_eq!(order.place(at(0), u32::MAX, None, b"ab", 2), Placed::Next { bytes: b"ab", cut: 0 });
+        assert_eq!(order.place(at(0), 0, None, b"bcd", 5), Placed::Next { bytes: b"cd", cut: 2 });
+        assert_eq!(order.place(at(0), 2, None, b"xy", 2), Placed::Old);
+        assert_eq!(order.place(at(0), 5 + WINDOW + 1, None, b"far", 3), Placed::Elsewhere);
+        assert_eq!(order.bytes(), 0);
+    }
+
+    #[test]
+    fn pieces_fill_only_what_is_free_between_others() {
+        let mut order = Order::default();
+        for (sequence, bytes) in [(12, &b"CD"[..]), (16, b"GH"), (11, b"bcdefghij"), (13, b"!!!!"), (14, b"?")] {
+            assert_eq!(order.place(at(0), sequence, Some(10), bytes, bytes.len()), Placed::Waiting);
+        }
+        assert_eq!(drain(&mut order), "");
+        assert_eq!(order.place(at(0), 9, None, b"_ABC", 4), Placed::Waiting);
+        assert_eq!(drain(&mut order), "AbCDefGHij");
+        assert_eq!(order.bytes(), 0);
+    }
+
+    #[test]
+    fn a_gap_is_given_up_for_an_answer_at_once_and_for_an_acknowledgment_later() {
+        let gap = || {
+            let mut order = Order::default();
+            order.place(at(0), 20, Some(10), b"x", 1);
+            order
+        };
+        let mut order = gap();
+        order.acknowledge(19, true);
+        assert_eq!(order.give_up(at(1), false), None);
+        order.acknowledge(21, true);
+        assert_eq!(order.give_up(at(1), false), Some(10));
+        assert_eq!(drain(&mut order), "x");
+        let mut order = gap();
+        order.acknowledge(21, false);
+        assert_eq!((order.give_up(at(1), false), order.give_up(at(200), false)), (None, None));
+        assert_eq!(order.give_up(at(201), false), Some(10));
+        let mut order = gap();
+        assert_eq!((order.give_up(at(2_999), false), order.give_up(at(3_000), false)), (None, Some(10)));
+    }
+}

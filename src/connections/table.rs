@@ -63,6 +63,10 @@ impl<K: Eq + Hash, V> Table<K, V> {
                 at
             }
             None => {
+                if self.slots.len() == self.slots.capacity() {
+                    // Doubling would leave up to half of the slots unused.
+                    self.slots.reserve_exact((self.slots.len() / 4).max(64));
+                }
                 self.slots.push(Some((key, value)));
                 self.slots.len() as u32 - 1
             }

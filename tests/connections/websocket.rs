@@ -93,7 +93,7 @@ fn without_content_length_the_frame_tells() {
     let mut capture = upgraded(&line());
     capture.segment(&line().data(0, REQUEST.len(), &frame(TEXT, true, mask(0), &one)));
     capture.whole(&[&one]);
-    assert!(capture.malformed.is_empty(), "RFC 7118 section 5.3 does not ask for it");
+    assert!(capture.malformed.is_empty(), "RFC 7118 does not ask for it");
 }
 
 #[test]

@@ -75,16 +75,27 @@ pub enum Head {
 /// Finds the empty line behind the header fields. `line` is 0, or where an earlier search of so many bytes stopped; with `check`
 /// every line behind the first has to look like a header field.
 pub fn head(bytes: &[u8], mut line: usize, searched: usize, check: bool) -> Head {
+    if !check {
+        return head_end(bytes, searched.saturating_sub(2)).map_or(Head::Incomplete(0), Head::Whole);
+    }
     let mut from = line.max(searched);
     while let Some(length) = memchr(b'\n', bytes.get(from..).unwrap_or(&[])) {
         let end = from + length;
         match &bytes[line..end] {
             b"" | b"\r" => return Head::Whole(end + 1),
-            content if check && line > 0 && !is_field(content) => return Head::Broken(line),
+            content if line > 0 && !is_field(content) => return Head::Broken(line),
             _ => (line, from) = (end + 1, end + 1),
         }
     }
     Head::Incomplete(line)
+}
+
+/// Where the first empty line at `from` or behind it ends.
+fn head_end(bytes: &[u8], from: usize) -> Option<usize> {
+    let rest = bytes.get(from..)?;
+    let carriage_return = memmem::find(rest, b"\n\r\n");
+    let bare = memmem::find(&rest[..carriage_return.map_or(rest.len(), |at| at + 1)], b"\n\n");
+    Some(from + bare.map(|at| at + 2).or(carriage_return.map(|at| at + 3))?)
 }
 
 /// `name:`, white space before the colon allowed, or the continuation of a field (RFC 3261 section 7.3.1); without a start line
@@ -107,18 +118,22 @@ pub enum Length {
 
 /// Reads Content-Length as [`parse`] does: the first one counts.
 pub fn body_length(head: &[u8]) -> Length {
-    let start = memchr(b'\n', head).map_or(head.len(), |end| end + 1);
-    let named = |name: &[u8]| match name {
-        [letter] => letter.eq_ignore_ascii_case(&b'l'),
-        _ => name.len() == 14 && name.eq_ignore_ascii_case(b"content-length"),
-    };
-    match (Fields { rest: &head[start..] }).find(|(name, _)| named(name)) {
-        None => Length::Missing,
-        Some((_, value)) => match header::number(value) {
-            Some(length) if length as usize <= MAX_BODY => Length::Known(length as usize),
-            _ => Length::Unusable,
-        },
+    let mut rest = head;
+    while let Some(end) = memchr(b'\n', rest) {
+        rest = &rest[end + 1..];
+        // Few lines begin with either letter: the others are not looked at.
+        if !matches!(rest.first(), Some(b'c' | b'C' | b'l' | b'L')) {
+            continue;
+        }
+        let Some((name, value)) = (Fields { rest }).next() else { continue };
+        if name.eq_ignore_ascii_case(b"l") || name.eq_ignore_ascii_case(b"content-length") {
+            return match header::number(value) {
+                Some(length) if length as usize <= MAX_BODY => Length::Known(length as usize),
+                _ => Length::Unusable,
+            };
+        }
     }
+    Length::Missing
 }
 
 /// Whether a head has what every message must have (RFC 3261 section 8.1.1): what only quotes a message mostly has not.
@@ -227,15 +242,16 @@ mod tests {
         let end = OPTIONS.len() - 4;
         assert_eq!(head(OPTIONS, 0, 0, true), Head::Whole(end));
         for cut in 0..end {
-            let Head::Incomplete(line) = head(&OPTIONS[..cut], 0, 0, true) else { panic!("an end at {cut}") };
-            assert_eq!(head(OPTIONS, line, cut, true), Head::Whole(end));
+            for check in [false, true] {
+                let Head::Incomplete(line) = head(&OPTIONS[..cut], 0, 0, check) else { panic!("an end at {cut}") };
+                assert_eq!(head(OPTIONS, line, cut, check), Head::Whole(end));
+            }
         }
-        assert_eq!(head(b"A b SIP/2.0\n c:\n\nx", 0, 0, true), Head::Whole(17));
+        for check in [false, true] {
+            assert_eq!(head(b"A b SIP/2.0\n c:\n\nx\n\r\n", 0, 0, check), Head::Whole(17));
+        }
         let quoted = b"SIP/2.0 200 OK\r\nNOTIFY sip:b SIP/2.0\r\n";
-        assert_eq!(
-            (head(quoted, 0, 0, true), head(quoted, 0, 0, false)),
-            (Head::Broken(16), Head::Incomplete(quoted.len()))
-        );
+        assert_eq!((head(quoted, 0, 0, true), head(quoted, 0, 0, false)), (Head::Broken(16), Head::Incomplete(0)));
         for end in ["xBYE sip:b SIP/2.0", "xSIP/2.0 200 OK"] {
             let joined = format!("SIP/2.0 200 OK\r\nSubject: {end}\r\nVia: SIP/2.0/TCP h\r\n\r\n");
             assert_eq!(head(joined.as_bytes(), 0, 0, true), Head::Broken(16), "{end}");
