@@ -292,11 +292,16 @@ impl Framer {
         }
     }
 
-    /// Nothing follows any more; `cut`: more may have been sent. A message with a whole head is worth having.
+    /// Nothing follows any more; `cut`: more may have been sent. A message with a whole head is worth having, and one that its
+    /// sender did not end.
     pub fn end(&mut self, cut: bool, sink: &mut Sink<'_, '_>) {
         let buffer = self.take();
-        if let State::Body(_) = self.state {
-            sink.message(Transport::Tcp, Cow::Owned(buffer), cut);
+        match self.state {
+            State::Body(_) => sink.message(Transport::Tcp, Cow::Owned(buffer), cut),
+            State::Head { doubt: Doubt::None | Doubt::Slight, .. } if !cut && begins_message(&buffer) => {
+                sink.message(Transport::Tcp, Cow::Owned(buffer), cut);
+            }
+            _ => {}
         }
         self.state = State::Between;
     }
