@@ -8,6 +8,9 @@ use crate::time::Timestamp;
 /// Nothing is noted for later than this: what has left its table by then stands here for no longer.
 const HORIZON_NANOS: i64 = 60_000_000_000;
 
+/// Forgotten entries that are not worth tidying up for.
+const TIDY: usize = 256;
+
 /// Times to look at entries, by their numbers. The entry itself keeps the time that holds; others for it are passed over.
 #[derive(Debug, Default)]
 pub struct Agenda {
@@ -21,6 +24,14 @@ impl Agenda {
         if look_at.is_none_or(|there| at < there) {
             *look_at = Some(at);
             self.looks.push(Reverse((at, entry)));
+        }
+    }
+
+    /// Forgets what is noted for entries that have left their table, or was noted sooner, where they may be more than the entries of the table.
+    pub fn tidy(&mut self, table: usize, holds: impl Fn(Timestamp, u64) -> bool) {
+        if self.looks.len() > 2 * table + TIDY {
+            self.looks.retain(|Reverse((at, entry))| holds(*at, *entry));
+            self.looks.shrink_to(table + TIDY);
         }
     }
 

@@ -97,6 +97,9 @@ impl Signalling {
             self.leave(id, now, EndedBy::Timeout);
             self.calls.evicted += 1;
         }
+        let calls = &self.calls;
+        let noted = |serial| calls.by_serial(serial).and_then(|id| calls.get(id)?.look_at);
+        self.agenda.tidy(calls.len(), |at, serial| noted(serial) == Some(at));
     }
 
     /// Takes a call out of the table; one that is still in progress ends.

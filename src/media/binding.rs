@@ -16,7 +16,7 @@ use super::problems::{Problems, Sides};
 const MAX_ENDPOINTS_A_CALL: usize = 8;
 
 /// Payload types that are remembered of one endpoint, over all its descriptions.
-const MAX_FORMATS: usize = 18;
+const MAX_FORMATS: usize = 16;
 
 /// An endpoint that some SDP names.
 #[derive(Debug)]

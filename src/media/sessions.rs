@@ -157,6 +157,11 @@ impl Media {
         if let Some(root) = self.bindings.call_mut(root) {
             root.worst_mos = min_mos(root.worst_mos, worst);
         }
+        if self.ended.len() > 2 * self.bindings.len() + 256 {
+            let bindings = &self.bindings;
+            self.ended.retain(|(_, call)| bindings.call(*call).is_some_and(|known| known.ended.is_some()));
+            self.agenda.tidy(0, |at, call| bindings.call(call).is_some_and(|known| known.look_at == Some(at)));
+        }
         // Media may still be on its way, but a flood of calls that fail may not pile up what they announced.
         let crowded = self.bindings.len() > self.settings.max_streams;
         if crowded && self.bindings.call(call).is_some_and(|known| known.streams.is_empty()) {

@@ -128,6 +128,7 @@ impl Samples {
     }
 
     /// Series as the text format writes them, with their values.
+    #[allow(dead_code)] // for tests/calls
     pub fn iter(&self) -> impl Iterator<Item = (&str, f64)> {
         self.0.iter().map(|(series, value)| (series.as_str(), *value))
     }
