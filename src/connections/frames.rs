@@ -4,8 +4,8 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use crate::wire::Transport;
-use crate::wire::sip;
 use crate::wire::sip::framing::{self, Head, MAX_BODY, MAX_HEAD, Opening, begins_message};
+use crate::wire::sip::{self, Method};
 use crate::wire::websocket::{self, Frame, Header, Opcode};
 
 use super::Sink;
@@ -48,6 +48,9 @@ pub struct Frames {
     open: Open,
     /// The sub-protocol says so.
     is_sip: bool,
+    /// Frames had to be looked for: what was found may have been none.
+    was_lost: bool,
+    was_compressed: bool,
     refused: Option<Protocol>,
 }
 
@@ -60,13 +63,15 @@ impl Frames {
             message: Vec::new(),
             open: Open::None,
             is_sip: false,
+            was_lost: false,
+            was_compressed: false,
             refused: None,
         }
     }
 
     /// From anywhere on.
     pub fn in_the_middle() -> Frames {
-        Frames { state: State::Lost, ..Frames::behind_upgrade() }
+        Frames { state: State::Lost, was_lost: true, ..Frames::behind_upgrade() }
     }
 
     /// What this is in place of readable SIP.
@@ -161,7 +166,7 @@ impl Frames {
         }
         if !begins(b"GET ") && !begins(b"HTTP/") {
             // The capture began behind it.
-            self.state = State::Lost;
+            (self.state, self.was_lost) = (State::Lost, true);
             return Some(0);
         }
         match framing::head(bytes, line, searched, false) {
@@ -181,7 +186,7 @@ impl Frames {
 
     /// What stands here is no frame.
     fn stray(&mut self, sink: &mut Sink<'_, '_>) -> usize {
-        if sink.is_proven() {
+        if sink.is_proven() || self.is_sip || self.was_lost {
             self.lose(Reason::Garbage, sink);
         } else {
             self.refused = Some(Protocol::Other);
@@ -194,7 +199,7 @@ impl Frames {
             (Opcode::Control, _) | (Opcode::Continuation, Open::None) => {}
             (Opcode::Continuation, Open::Damaged) if frame.is_final => self.open = Open::None,
             (Opcode::Continuation, Open::Damaged) => {}
-            _ if frame.is_compressed => self.refused = Some(Protocol::CompressedWebSocket),
+            _ if frame.is_compressed => self.compressed(frame, sink),
             (Opcode::Continuation, Open::Gathering) => self.gather(frame, payload, sink),
             (Opcode::Data, _) if frame.is_final && !frame.is_masked() => self.message(copy(), sink),
             (Opcode::Data, _) => {
@@ -202,6 +207,21 @@ impl Frames {
                 self.gather(frame, payload, sink);
             }
         }
+    }
+
+    /// A message that is not read. Others of the same connection may be: each is compressed or not (RFC 7692 section 6).
+    fn compressed(&mut self, frame: &Frame, sink: &mut Sink<'_, '_>) {
+        if self.was_lost {
+            return self.lose(Reason::Garbage, sink);
+        }
+        if !sink.is_proven() {
+            self.refused = Some(Protocol::CompressedWebSocket);
+            return;
+        }
+        if !std::mem::replace(&mut self.was_compressed, true) {
+            sink.numbers.unreadable(Protocol::CompressedWebSocket);
+        }
+        self.open = if frame.is_final { Open::None } else { Open::Damaged };
     }
 
     /// Adds a frame to the message; RFC 6455 section 5.4 lets a message have any number.
@@ -226,7 +246,7 @@ impl Frames {
             if sip::looks_like_text(&bytes) {
                 sink.message(Transport::Ws, bytes, false);
             }
-        } else {
+        } else if !self.was_lost {
             self.refused = Some(Protocol::Other);
         }
     }
@@ -234,7 +254,7 @@ impl Frames {
     fn lose(&mut self, reason: Reason, sink: &mut Sink<'_, '_>) {
         sink.resynchronised(reason);
         self.damaged(sink);
-        (self.state, self.open) = (State::Lost, Open::None);
+        (self.state, self.open, self.was_lost) = (State::Lost, Open::None, true);
     }
 
     /// The message that is gathered will not be whole.
@@ -318,13 +338,19 @@ fn has_sip(bytes: &[u8], text: &mut Vec<u8>) -> Option<bool> {
         text.clear();
         frame.unmask_into(&payload[..payload.len().min(part)], text);
         match framing::opening(text) {
-            Opening::Start => return Some(true),
+            Opening::Start => return Some(is_known(text)),
             Opening::Broken | Opening::Nothing => return Some(false),
             Opening::Incomplete => {}
         }
     }
     // The start line may go on in the rest of the frame, if there is one.
     if payload.len() < frame.length.min(MAX_LINE) { None } else { Some(false) }
+}
+
+/// Whether a start line has a method that is known, or none: where `I` is taken for a length, `NVITE` is another.
+fn is_known(text: &[u8]) -> bool {
+    let method = text.split(|&byte| byte == b' ').next().unwrap_or(&[]);
+    text.starts_with(b"SIP/") || Method::from_bytes(method) != Method::Other
 }
 
 /// Whether a segment begins with a frame that has a SIP message in it.

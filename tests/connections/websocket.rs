@@ -145,6 +145,22 @@ fn what_is_compressed_is_counted_once() {
 }
 
 #[test]
+fn between_compressed_messages_others_are_read() {
+    let (one, two) = (request("OPTIONS", 1, b""), request("BYE", 2, b""));
+    let stream = [
+        frame(TEXT, true, mask(0), &one),
+        frame(TEXT | COMPRESSED, false, mask(0), &[0xaa; 300]),
+        frame(0, true, mask(0), &[0xaa; 30]),
+        frame(TEXT, true, mask(0), &two),
+        frame(TEXT | COMPRESSED, true, mask(0), &[0xaa; 300]),
+    ];
+    let mut capture = upgraded(&line());
+    capture.segment(&line().data(0, REQUEST.len(), &stream.concat()));
+    capture.whole(&[&one, &two]);
+    assert_eq!(capture.number("sip_unreadable_flows_total compressed_websocket"), 1);
+}
+
+#[test]
 fn a_gap_within_a_frame_costs_its_message_only() {
     for side in 0..2 {
         let (one, two) = (request("INVITE", 1, &[b'a'; 3000]), request("BYE", 2, b""));

@@ -146,13 +146,16 @@ pub fn is_plausible(head: &[u8]) -> bool {
     }
 }
 
-/// Whether a start line was seen from its first letter on: `OTIFY` would be a method too, but not that of CSeq, and `SIP/2.0/TCP`
-/// a version.
+/// Whether a head where a capture begins is one that was seen from its first letter on: `OTIFY` would be a method too, but not
+/// that of CSeq, and `SIP/2.0/TCP` a version. Two mandatory fields are more than what quotes a message mostly has.
 pub fn is_whole_start(head: &[u8]) -> bool {
     match parse(head) {
         Ok(Content::Message(message)) => {
+            let fields = [message.via, message.from, message.to, message.call_id];
+            let mandatory =
+                fields.iter().filter(|value| !value.is_empty()).count() + usize::from(message.cseq.is_some());
             let strange = matches!(message.start, Start::Request { method: Method::Other, .. });
-            !(strange && message.problem == Some(Malformed::CSeqMethod))
+            mandatory >= 2 && !(strange && message.problem == Some(Malformed::CSeqMethod))
         }
         Ok(Content::KeepAlive) => false,
         Err(reason) => reason == Malformed::StatusCode || !head.starts_with(b"SIP/"),
