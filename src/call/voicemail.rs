@@ -26,7 +26,10 @@ impl Voicemail {
     /// An INVITE that goes to a voicemail, or a response that says that it got there.
     pub fn is_reached(&self, request_uri: &[u8], message: &Message<'_>) -> bool {
         self.is_target(request_uri)
-            || message.headers(b"Diversion", None).any(|value| self.is_diversion(value))
+            || message
+                .headers(b"Diversion", None)
+                .flat_map(|all| all.split(|&b| b == b','))
+                .any(|one| self.is_diversion(one))
             || message.headers(b"History-Info", None).any(|value| self.has_cause(value))
     }
 

@@ -106,9 +106,22 @@ impl CodecId {
 
     /// The id of an encoding name as it stands in SDP (`a=rtpmap`), in any case; [`Self::OTHER`] if not in the list.
     pub fn from_encoding(encoding: &[u8]) -> CodecId {
-        let same = |name: &&str| name.as_bytes().eq_ignore_ascii_case(encoding);
-        let row = TABLE.iter().skip(2).position(|c| same(&c.name) || c.aliases.iter().any(same));
-        row.and_then(|i| u8::try_from(i + 2).ok()).map_or(Self::OTHER, CodecId)
+        /// Names and aliases by their length.
+        static NAMES: LazyLock<Vec<Vec<(&'static [u8], CodecId)>>> = LazyLock::new(|| {
+            let mut by_length: Vec<Vec<(&'static [u8], CodecId)>> = Vec::new();
+            for (row, codec) in TABLE.iter().enumerate().skip(2) {
+                let Ok(id) = u8::try_from(row) else { break };
+                for name in [codec.name].iter().chain(codec.aliases) {
+                    if by_length.len() <= name.len() {
+                        by_length.resize(name.len() + 1, Vec::new());
+                    }
+                    by_length[name.len()].push((name.as_bytes(), CodecId(id)));
+                }
+            }
+            by_length
+        });
+        let alike = NAMES.get(encoding.len()).map_or(&[][..], Vec::as_slice);
+        alike.iter().find(|(name, _)| name.eq_ignore_ascii_case(encoding)).map_or(Self::OTHER, |(_, id)| *id)
     }
 
     /// The id and clock rate (Hz) of a static payload type (RFC 3551, section 6).

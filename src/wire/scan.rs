@@ -7,16 +7,15 @@ const HIGH: u64 = u64::from_ne_bytes([0x80; 8]);
 #[inline]
 pub(super) fn find(bytes: &[u8], byte: u8) -> Option<usize> {
     let pattern = u64::from_ne_bytes([byte; 8]);
-    let mut at = 0;
-    while let Some(chunk) = bytes.get(at..).and_then(|rest| rest.first_chunk::<8>()) {
-        let word = u64::from_le_bytes(*chunk) ^ pattern;
+    let (words, rest) = bytes.as_chunks::<8>();
+    for (at, word) in words.iter().enumerate() {
+        let word = u64::from_le_bytes(*word) ^ pattern;
         let zeros = word.wrapping_sub(LOW) & !word & HIGH;
         if zeros != 0 {
-            return Some(at + (zeros.trailing_zeros() / 8) as usize);
+            return Some(at * 8 + (zeros.trailing_zeros() / 8) as usize);
         }
-        at += 8;
     }
-    bytes[at..].iter().position(|&b| b == byte).map(|rest| at + rest)
+    rest.iter().position(|&b| b == byte).map(|at| words.len() * 8 + at)
 }
 
 /// Without the white space at the end.

@@ -1,7 +1,6 @@
 //! SDP (RFC 8866): where media is received, and what its payload types mean.
 
 use std::net::IpAddr;
-use std::str::FromStr;
 
 use super::{Endpoint, Ip, multipart, scan};
 use crate::quality::codec::CodecId;
@@ -156,8 +155,8 @@ fn candidate(value: &[u8]) -> Option<Endpoint> {
         return None;
     }
     let (address, port) = (words.nth(1)?, words.next()?);
-    let port = read::<u16>(port).filter(|port| *port != 0)?;
-    Some(Endpoint { ip: Ip::from(read::<IpAddr>(address)?), port })
+    let port = digits::<u16>(port).filter(|port| *port != 0)?;
+    Some(Endpoint { ip: address_of(address)?, port })
 }
 
 /// The session description in a body: all of it, or the part of a multipart body (RFC 5621).
@@ -179,7 +178,7 @@ pub fn find<'a>(content_type: &[u8], body: &'a [u8]) -> Option<&'a [u8]> {
 /// `IN IP4 192.0.2.1`, with a multicast TTL cut off.
 fn connection(value: &[u8]) -> Option<Ip> {
     let address = words(value).nth(2)?.split(|&b| b == b'/').next()?;
-    read::<IpAddr>(address).map(Ip::from)
+    address_of(address)
 }
 
 fn readdress(media: &mut Media, address: Option<Ip>) {
@@ -194,7 +193,7 @@ fn readdress(media: &mut Media, address: Option<Ip>) {
 fn media(value: &[u8], session: &Session) -> Option<Media> {
     let mut words = words(value);
     let kind = words.next()?;
-    let port = read::<u16>(words.next()?.split(|&b| b == b'/').next()?)?;
+    let port = digits::<u16>(words.next()?.split(|&b| b == b'/').next()?)?;
     let profile = words.next()?;
     let (rtp, secure) = (contains(profile, b"RTP/"), contains(profile, b"RTP/SAVP"));
     let media_type = match kind {
@@ -206,7 +205,7 @@ fn media(value: &[u8], session: &Session) -> Option<Media> {
     // The address may still come in this section's own c= line.
     let ip = session.address.unwrap_or(Ip::v4([0; 4]));
     let formats = words
-        .filter_map(read::<u8>)
+        .filter_map(digits::<u8>)
         .filter(|pt| *pt < 128)
         .take(if rtp { MAX_FORMATS } else { 0 })
         .map(|payload_type| Format { encrypted: secure, ..Format::of_static(payload_type) })
@@ -230,7 +229,7 @@ fn media(value: &[u8], session: &Session) -> Option<Media> {
 fn rtcp(value: &[u8], media: Option<Endpoint>) -> Option<Endpoint> {
     let value = value.trim_ascii();
     let (port, address) = value.split_at(value.iter().position(|&b| b == b' ').unwrap_or(value.len()));
-    let port = read::<u16>(port).filter(|port| *port != 0)?;
+    let port = digits::<u16>(port).filter(|port| *port != 0)?;
     let ip = if address.trim_ascii().is_empty() { media?.ip } else { connection(address)? };
     Some(Endpoint { ip, port })
 }
@@ -239,9 +238,25 @@ fn words(value: &[u8]) -> impl Iterator<Item = &[u8]> {
     value.split(|&b| b == b' ').filter(|word| !word.is_empty())
 }
 
-/// A number or an address as it is written.
-fn read<T: FromStr>(word: &[u8]) -> Option<T> {
-    std::str::from_utf8(word).ok()?.parse().ok()
+/// A number as it is written, in digits only.
+fn digits<N: TryFrom<u32>>(word: &[u8]) -> Option<N> {
+    let digit = |&b: &u8| b.is_ascii_digit().then(|| u32::from(b - b'0'));
+    let value = word.iter().try_fold(0u32, |value, b| value.checked_mul(10)?.checked_add(digit(b)?));
+    N::try_from(value.filter(|_| !word.is_empty())?).ok()
+}
+
+fn address_of(word: &[u8]) -> Option<Ip> {
+    if let [b'0'..=b'9', ..] = word
+        && !word.contains(&b':')
+    {
+        // What std reads takes no leading zeros either.
+        let mut parts = word.split(|&b| b == b'.');
+        let mut octet =
+            || parts.next().filter(|part| part.len() == 1 || part.first() != Some(&b'0')).and_then(digits::<u8>);
+        let octets = [octet()?, octet()?, octet()?, octet()?];
+        return parts.next().is_none().then(|| Ip::v4(octets));
+    }
+    std::str::from_utf8(word).ok()?.parse::<IpAddr>().ok().map(Ip::from)
 }
 
 fn contains(text: &[u8], part: &[u8]) -> bool {
@@ -251,11 +266,11 @@ fn contains(text: &[u8], part: &[u8]) -> bool {
 /// `97 opus/48000/2`
 fn rtpmap(media: &mut Media, value: &[u8]) {
     let mut words = words(value);
-    let number = words.next().and_then(read::<u8>);
+    let number = words.next().and_then(digits::<u8>);
     let (Some(number), Some(encoding)) = (number, words.next()) else { return };
     let mut pieces = encoding.split(|&b| b == b'/');
     let (Some(name), Some(clock)) = (pieces.next(), pieces.next()) else { return };
-    let Some(clock_rate) = read::<u32>(clock) else { return };
+    let Some(clock_rate) = digits::<u32>(clock) else { return };
     for format in media.formats.iter_mut().filter(|format| format.payload_type == number) {
         (format.codec, format.clock_rate) = (CodecId::from_encoding(name), clock_rate);
     }
@@ -264,7 +279,7 @@ fn rtpmap(media: &mut Media, value: &[u8]) {
 /// `97 mode-set=0,2; octet-align=1`
 fn fmtp(media: &mut Media, value: &[u8]) {
     let mut words = value.splitn(2, |&b| b == b' ');
-    let number = words.next().and_then(read::<u8>);
+    let number = words.next().and_then(digits::<u8>);
     let (Some(number), Some(parameters)) = (number, words.next()) else { return };
     let aligned = parameters.split(|&b| b == b';').any(|one| one.trim_ascii().eq_ignore_ascii_case(b"octet-align=1"));
     for format in media.formats.iter_mut().filter(|format| format.payload_type == number) {
