@@ -33,7 +33,7 @@ const FINALS: [(&str, f64); 16] = [
     ("600", 1.0),
     ("603", 1.0),
     // Nobody answered.
-    ("none", 2.0),
+    ("timeout", 2.0),
 ];
 /// INVITEs that were challenged and sent again are none of their own.
 const ATTEMPTS: f64 = 39.0;
@@ -65,8 +65,8 @@ const INDICATORS: [(&str, &str, f64, f64, f64); 12] = [
     ("RFC 6076 section 4.6", "SER", ANSWERS, ATTEMPTS - 4.0, 0.371_429),
     // 200, 480, 486, 600, 603.
     ("RFC 6076 section 4.7", "SEER", 13.0 + 2.0 + 4.0 + 1.0 + 1.0, ATTEMPTS - 4.0, 0.6),
-    // 408, 500, 503, 504.
-    ("RFC 6076 section 4.8", "ISA", 1.0 + 1.0 + 2.0 + 1.0, ATTEMPTS, 0.128_205),
+    // 408, 500, 503, 504, and silence, which is a 408 to the caller (RFC 3261 section 8.1.3.1).
+    ("RFC 6076 section 4.8", "ISA", 1.0 + 1.0 + 2.0 + 1.0 + 2.0, ATTEMPTS, 0.179_487),
     // From INVITE to an answered BYE.
     ("RFC 6076 section 4.9", "SCR", BYES_ANSWERED, ATTEMPTS, 0.307_692),
     ("ITU-T E.411", "ASR over all attempts; ABR", ANSWERS, ATTEMPTS, 0.333_333),

@@ -158,9 +158,12 @@ pub enum Status {
 
 /// What RFC 6076 sections 4.6 to 4.8 ask for is a closed list, like the outcomes, and shown from a trunk's first attempt on: `rate()`
 /// does not see a counter that is born with its first burst.
-const EXPECTED: [Status; 11] = [
+const EXPECTED: [Status; 14] = [
     Status::Code(200),
     Status::Code(302),
+    Status::Code(401),
+    Status::Code(402),
+    Status::Code(407),
     Status::Code(408),
     Status::Code(480),
     Status::Code(486),

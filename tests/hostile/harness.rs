@@ -111,8 +111,8 @@ fn summary() -> CaptureSummary {
     }
 }
 
-/// A parsed exposition: series to value.
-pub struct Samples(BTreeMap<String, f64>);
+/// A parsed exposition: series, as the text format writes them, to value.
+pub struct Samples(pub BTreeMap<String, f64>);
 
 impl Samples {
     pub fn parse(text: &str) -> Samples {
@@ -125,12 +125,6 @@ impl Samples {
                 })
                 .collect(),
         )
-    }
-
-    /// Series as the text format writes them, with their values.
-    #[allow(dead_code)] // for tests/calls
-    pub fn iter(&self) -> impl Iterator<Item = (&str, f64)> {
-        self.0.iter().map(|(series, value)| (series.as_str(), *value))
     }
 
     /// The sum of all series of a family whose labels contain `label`.
