@@ -106,22 +106,20 @@ impl CodecId {
 
     /// The id of an encoding name as it stands in SDP (`a=rtpmap`), in any case; [`Self::OTHER`] if not in the list.
     pub fn from_encoding(encoding: &[u8]) -> CodecId {
-        /// Names and aliases by their length.
-        static NAMES: LazyLock<Vec<Vec<(&'static [u8], CodecId)>>> = LazyLock::new(|| {
-            let mut by_length: Vec<Vec<(&'static [u8], CodecId)>> = Vec::new();
-            for (row, codec) in TABLE.iter().enumerate().skip(2) {
-                let Ok(id) = u8::try_from(row) else { break };
-                for name in [codec.name].iter().chain(codec.aliases) {
-                    if by_length.len() <= name.len() {
-                        by_length.resize(name.len() + 1, Vec::new());
-                    }
-                    by_length[name.len()].push((name.as_bytes(), CodecId(id)));
-                }
-            }
-            by_length
+        /// Names and aliases, the shortest first.
+        static NAMES: LazyLock<Vec<(&'static str, CodecId)>> = LazyLock::new(|| {
+            let rows = (0..=u8::MAX).zip(&TABLE).skip(2);
+            let named = rows.flat_map(|(row, codec)| {
+                [codec.name].into_iter().chain(codec.aliases.iter().copied()).map(move |name| (name, CodecId(row)))
+            });
+            let mut names: Vec<(&'static str, CodecId)> = named.collect();
+            names.sort_by_key(|(name, _)| name.len());
+            names
         });
-        let alike = NAMES.get(encoding.len()).map_or(&[][..], Vec::as_slice);
-        alike.iter().find(|(name, _)| name.eq_ignore_ascii_case(encoding)).map_or(Self::OTHER, |(_, id)| *id)
+        let first = NAMES.partition_point(|(name, _)| name.len() < encoding.len());
+        let mut alike = NAMES[first..].iter().take_while(|(name, _)| name.len() == encoding.len());
+        let same = alike.find(|(name, _)| name.as_bytes().eq_ignore_ascii_case(encoding));
+        same.map_or(Self::OTHER, |(_, id)| *id)
     }
 
     /// The id and clock rate (Hz) of a static payload type (RFC 3551, section 6).

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::{Endpoint, Ip, multipart, scan};
+use super::{Endpoint, Ip, multipart};
 use crate::quality::codec::CodecId;
 
 /// Media descriptions and payload types that are kept; the rest of a longer SDP is passed over.
@@ -105,8 +105,7 @@ pub fn parse(body: &[u8]) -> Vec<Media> {
 fn lines(body: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut rest = body;
     std::iter::from_fn(move || {
-        let end = scan::find(rest, b'\n').unwrap_or(rest.len());
-        let end = scan::find(&rest[..end], b'\r').unwrap_or(end);
+        let end = rest.iter().position(|b| matches!(b, b'\n' | b'\r')).unwrap_or(rest.len());
         let line = &rest[..end];
         let more = !rest.is_empty();
         rest = rest.get(end + 1..).unwrap_or(&[]);
