@@ -14,26 +14,42 @@ impl Signalling {
     pub(super) fn invite(&mut self, at: &Context<'_, '_>, known: Option<u32>) -> Option<u32> {
         let Some(id) = known else { return Some(self.new_call(at)) };
         let cseq = at.message.cseq.map_or(0, |(number, _)| number);
-        let key = key(self, at);
+        let site = &self.site;
         let call = self.calls.get_mut(id)?;
-        if at.marks.from_tag != call.caller_tag {
-            return known;
+        let is_tag_known = at.marks.from_tag == call.caller_tag;
+        // Some clients answer a challenge under a new tag, and some keep one Call-ID for all that they do.
+        let is_later = if is_tag_known { cseq > call.cseq } else { at.from.ip == call.source.ip };
+        let is_other_branch = is_tag_known && cseq == call.cseq && at.marks.branch != call.branch;
+        let is_passed_on = !is_tag_known && site.is_passed_on(call.destination.ip, at.from.ip);
+        let is_over = call.state == State::Ended;
+        if is_over && is_later && (call.answered.is_some() || call.is_half_seen) {
+            self.leave(id, at.now, EndedBy::Timeout);
+            return Some(self.new_call(at));
         }
-        if cseq == call.cseq && at.marks.branch != call.branch && at.from != call.source {
+        if is_other_branch && at.from != call.source || is_passed_on && !is_over {
             self.next_hop(at, id);
-        } else if cseq > call.cseq && call.is_challenged() {
-            (call.final_status, call.cseq, call.branch, call.invited) = (None, cseq, at.marks.branch, at.now);
-        } else if cseq > call.cseq && call.state == State::Ended && call.answered.is_none() {
-            // Refused, and tried again in the same Call-ID: one call, but an attempt of its own.
-            (call.final_status, call.outcome, call.ended_by, call.ended, call.cause) = (None, None, None, None, None);
-            (call.state, call.started, call.set_up, call.cancelled) = (State::Setup, at.now, None, false);
-            (call.cseq, call.branch, call.invited) = (cseq, at.marks.branch, at.now);
-            (call.is_counted, call.voicemail, call.replaces) = (false, false, false);
-            call.key = key;
-            self.read_invite(at, id);
-            self.schedule(id, at.now);
+        } else if is_later && call.is_challenged() {
+            call.invite_again(at.now, cseq, &at.marks);
+        } else if is_over && call.answered.is_none() && (is_later || is_other_branch) {
+            self.try_again(at, id, cseq);
+        } else if is_other_branch && !is_over {
+            call.fork(at.now, at.marks.branch);
         }
         Some(id)
+    }
+
+    /// Refused, and tried again in the same Call-ID: one call, but an attempt of its own. The CSeq is the same where a client goes
+    /// on to the next server (RFC 3263 section 4.3).
+    fn try_again(&mut self, at: &Context<'_, '_>, id: u32, cseq: u32) {
+        let key = key(self, at);
+        let Some(call) = self.calls.get_mut(id) else { return };
+        (call.outcome, call.ended_by, call.ended, call.cause) = (None, None, None, None);
+        (call.state, call.started, call.set_up, call.cancelled) = (State::Setup, at.now, None, false);
+        (call.is_counted, call.voicemail, call.replaces) = (false, false, false);
+        call.key = key;
+        call.invite_again(at.now, cseq, &at.marks);
+        self.read_invite(at, id);
+        self.schedule(id, at.now);
     }
 
     fn new_call(&mut self, at: &Context<'_, '_>) -> u32 {
@@ -80,6 +96,7 @@ impl Signalling {
             caller_tag: at.marks.from_tag,
             cseq: at.message.cseq.map_or(0, |(number, _)| number),
             branch: at.marks.branch,
+            forks: 0,
             started: at.now,
             invited: at.now,
             set_up: None,
@@ -174,6 +191,10 @@ impl Signalling {
     pub(super) fn provisional(&mut self, at: &Context<'_, '_>, id: u32, code: u16) {
         let Some(call) = self.calls.get_mut(id) else { return };
         call.proceeding = true;
+        if code > 100 {
+            // Timer C begins anew (RFC 3261 section 16.7, step 2).
+            call.invited = at.now;
+        }
         // 181 Call Is Being Forwarded says where to (RFC 5806, RFC 7044).
         if code == 181 && self.settings.voicemail.is_reached(&[], at.message) {
             call.voicemail = true;
@@ -229,7 +250,12 @@ impl Signalling {
     pub(super) fn refused(&mut self, at: &Context<'_, '_>, id: u32, code: u16) {
         let Some(call) = self.calls.get_mut(id) else { return };
         // A refusal behind a proxy is the proxy's to deal with; what reaches the caller counts.
-        if call.is_conversation() || call.state == State::Ended || at.marks.branch != call.branch {
+        let is_of_a_fork = call.forks > 0 && at.to.ip == call.source.ip;
+        if call.is_conversation() || call.state == State::Ended || at.marks.branch != call.branch && !is_of_a_fork {
+            return;
+        }
+        if call.forks > 0 {
+            call.forks -= 1;
             return;
         }
         call.final_status = Some(code);

@@ -8,7 +8,11 @@ use super::agents;
 use super::cell::CellKey;
 use super::country::Country;
 use super::hold::Hold;
+use super::marks::Marks;
 use super::outcome::{Cause, EndedBy, Outcome};
+
+/// RFC 3261 section 17.1.1.1: whoever has no answer for so long sends again.
+const T1_NANOS: i64 = 500_000_000;
 
 /// Where a call stands; the values of the `state` label, but for `Ended`, which no live call has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,6 +105,8 @@ pub struct Call {
     pub cseq: u32,
     /// Fingerprint of that INVITE's Via branch on the first hop.
     pub branch: u64,
+    /// Further branches of that INVITE from the same source that have no final answer yet: the proxy that forked is out of sight.
+    pub forks: u8,
     pub started: Timestamp,
     /// The last transmission of the attempt's INVITE.
     pub invited: Timestamp,
@@ -117,7 +123,7 @@ pub struct Call {
     pub hold: Hold,
     /// Fingerprint of the Via branch of the BYE that ended the call and has no response yet.
     pub bye: Option<u64>,
-    /// CSeq of the last REFER that was accepted.
+    /// Fingerprint of the last REFER that was accepted.
     pub referred: Option<u32>,
     pub final_status: Option<u16>,
     /// Any provisional response, 100 included.
@@ -141,6 +147,22 @@ impl Call {
     /// session interval (422, RFC 4028 section 7.3), a security agreement (494, RFC 3329).
     pub fn is_challenged(&self) -> bool {
         self.state != State::Ended && matches!(self.final_status, Some(401 | 407 | 422 | 494))
+    }
+
+    /// Its INVITE is sent again, with what was asked for, or to another server.
+    pub fn invite_again(&mut self, now: Timestamp, cseq: u32, marks: &Marks) {
+        (self.final_status, self.proceeding, self.forks) = (None, false, 0);
+        (self.caller_tag, self.cseq, self.branch, self.invited) = (marks.from_tag, cseq, marks.branch, now);
+    }
+
+    /// Its source sends the same INVITE on another branch: at once, or after an answer, to fork; after silence to give the first
+    /// one up (RFC 3263 section 4.3).
+    pub fn fork(&mut self, now: Timestamp, branch: u64) {
+        match self.proceeding || now.nanos_since(self.invited) < T1_NANOS {
+            true => self.forks = self.forks.saturating_add(1),
+            false => self.branch = branch,
+        }
+        self.invited = now;
     }
 
     /// Whether it was answered and has not ended.

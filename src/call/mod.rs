@@ -225,6 +225,7 @@ impl Signalling {
             }
             (Seen::Again, Start::Response { .. }) => {
                 self.numbers.count_retransmission(method, "response", peer);
+                self.repeated(&context, method);
                 return;
             }
             (Seen::FirstResponse(asked), _) => {
@@ -276,12 +277,13 @@ impl Signalling {
         effects.append(&mut self.effects);
     }
 
-    /// A repeated INVITE starts the wait for an answer anew.
+    /// A repeated INVITE, or 18x, starts the wait for an answer anew.
     fn repeated(&mut self, at: &Context<'_, '_>, method: Method) {
         if method == Method::Invite
             && let Some(id) = self.calls.find(at.marks.call_id, at.message.call_id)
             && let Some(call) = self.calls.get_mut(id)
             && at.message.cseq.is_some_and(|(number, _)| number == call.cseq)
+            && matches!(at.message.start, Start::Request { .. } | Start::Response { code: 101..=199 })
         {
             call.invited = at.now;
             call.last_message = at.now;
