@@ -33,7 +33,7 @@ impl Signalling {
             }
             _ => {}
         }
-        self.session(at, id, party);
+        self.session(at, id, method, party);
     }
 
     pub(super) fn response(&mut self, at: &Context<'_, '_>, method: Method, code: u16) {
@@ -60,7 +60,7 @@ impl Signalling {
         }
         if (101..=299).contains(&code) && self.is_of_the_dialog(at, id, initial) {
             // The answer comes from whoever was asked.
-            self.session(at, id, if asked_by_caller { Party::Callee } else { Party::Caller });
+            self.session(at, id, method, if asked_by_caller { Party::Callee } else { Party::Caller });
         }
         if code >= 200 {
             self.final_response(at, id, method, code, initial);
@@ -95,9 +95,10 @@ impl Signalling {
                 }
             }
             Method::Refer if agreed && call.leg_of == 0 => {
-                let cseq = at.message.cseq.map(|(number, _)| number);
+                // Both parties number their own requests.
+                let request = at.message.cseq.map(|(number, _)| number ^ at.marks.from_tag as u32);
                 // On a proxy the same answer passes twice.
-                if std::mem::replace(&mut call.referred, cseq) != cseq {
+                if std::mem::replace(&mut call.referred, request) != request {
                     self.numbers.count_transfer("refer", call.key.direction);
                 }
             }
@@ -204,12 +205,19 @@ impl Signalling {
     }
 
     /// Session descriptions announce where their sender receives; after the end of a call they announce nothing.
-    fn session(&mut self, at: &Context<'_, '_>, id: u32, party: Party) {
+    fn session(&mut self, at: &Context<'_, '_>, id: u32, method: Method, party: Party) {
+        // Elsewhere a description tells what its sender could do (RFC 3261 section 11.2), and is no offer (RFC 6337 section 2.2).
+        if !matches!(method, Method::Invite | Method::Ack | Method::Prack | Method::Update) {
+            return;
+        }
         let Some(body) = sdp::find(at.message.content_type, at.message.body) else { return };
         let Some(call) = self.calls.get_mut(id).filter(|call| call.state != State::Ended) else { return };
         let sections = sdp::parse(body);
         // The first offer and its answer are no hold: a call may begin without sound (RFC 3725).
-        let within = call.answered.is_some_and(|answered| answered < at.now) || call.is_half_seen;
+        let is_first = method == Method::Invite
+            && at.marks.from_tag == call.caller_tag
+            && at.message.cseq.is_some_and(|(number, _)| number == call.cseq);
+        let within = call.answered.is_some() && !is_first || call.is_half_seen;
         let turn = match at.message.start {
             Start::Request { method: Method::Ack, .. } => Turn::Ack,
             Start::Request { .. } => Turn::Request,
