@@ -46,6 +46,10 @@ impl Legs {
         let goes_on = |at: u32| calls.get(at).filter(|call| call.ended.is_none());
         let mut joined = None;
         for header in &self.headers {
+            // The leg that names this one may be seen before it: at another interface, or in a mirror.
+            let naming = self.values.get(&self.hasher.hash_one((header, message.call_id)));
+            let naming = naming.and_then(|serial| goes_on(calls.by_serial(*serial)?));
+            joined = joined.or(naming.map(|call| if call.leg_of == 0 { call.serial } else { call.leg_of }));
             let Some(value) = message.header(header, None).and_then(|value| identity(header, value)) else { continue };
             // X-CID and its like name the Call-ID of the other leg.
             let named = calls.find_named(value).and_then(goes_on).filter(|call| call.serial != serial);
