@@ -14,6 +14,8 @@ mod packets;
 #[path = "media/scene.rs"]
 mod scene;
 
+#[path = "calls/adversary.rs"]
+mod adversary;
 #[path = "calls/dialogs.rs"]
 mod dialogs;
 #[path = "calls/holds.rs"]
