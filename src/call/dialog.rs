@@ -158,6 +158,10 @@ impl Call {
     /// Its source sends the same INVITE on another branch: at once, or after an answer, to fork; after silence to give the first
     /// one up (RFC 3263 section 4.3).
     pub fn fork(&mut self, now: Timestamp, branch: u64) {
+        if self.is_challenged() {
+            (self.final_status, self.branch, self.invited) = (None, branch, now);
+            return;
+        }
         match self.proceeding || now.nanos_since(self.invited) < T1_NANOS {
             true => self.forks = self.forks.saturating_add(1),
             false => self.branch = branch,

@@ -509,3 +509,188 @@ fn the_greatest_cseq() {
     );
     seen.ended(1.0, &[("completed", 1.0)]);
 }
+
+#[test]
+fn a_fork_that_is_left_is_left_on_each_hop() {
+    let two = "
+        0 A>P INVITE 1
+        1 P>B INVITE 1
+        2 P>C INVITE 1 br=third
+        2000 B>P 200 INVITE 1 tt=b
+        2001 P>A 200 INVITE 1 tt=b
+        2005 A>P ACK 1 tt=b
+        2010 C>P 200 INVITE 1 tt=c br=third
+        2011 P>A 200 INVITE 1 tt=c
+        2015 A>P ACK 1 tt=c
+        2020 A>P BYE 2 tt=c
+        2021 P>C BYE 2 tt=c
+        2030 C>P 200 BYE 2 tt=c
+        2031 P>A 200 BYE 2 tt=c";
+    let seen = play(two);
+    seen.counts(&[("call_active", "state=\"answered\"", 1.0), ("call_outcomes_total", "", 0.0)]);
+    let seen = play(&format!(
+        "{two}
+        8000 B>P BYE 1 ft=b tt=a
+        8001 P>A BYE 1 ft=b tt=a
+        8010 A>P 200 BYE 1 ft=b tt=a"
+    ));
+    seen.ended(1.0, &[("completed", 1.0)]);
+    seen.counts(&[("call_releases_total", "side=\"callee\"", 1.0), ("call_duration_seconds_sum", "", 6.0)]);
+}
+
+#[test]
+fn a_cancel_without_final_answer_ends_the_attempt_after_64_t1() {
+    let ladder = "0 A>B INVITE 1
+        100 B>A 180 INVITE 1
+        5000 A>B CANCEL 1
+        5010 B>A 200 CANCEL 1";
+    play_and_wait(ladder, 30).counts(&[("call_outcomes_total", "", 0.0)]);
+    let seen = play_and_wait(ladder, 45);
+    seen.ended(1.0, &[("cancelled", 1.0)]);
+    seen.counts(&[("call_active", "", 0.0)]);
+}
+
+#[test]
+fn r2_hold_across_everything() {
+    // Held by both, callee's BYE; held by UPDATE and resumed by INVITE; music on hold.
+    let seen = play(
+        "0 A>B INVITE 1 sdp=sendrecv
+        100 B>A 200 INVITE 1 sdp=sendrecv
+        110 A>B ACK 1
+        1000 B>A UPDATE 11 ft=b tt=a sdp=sendonly
+        1010 A>B 200 UPDATE 11 ft=b tt=a sdp=recvonly
+        3010 B>A INVITE 12 ft=b tt=a sdp=sendrecv
+        3010 A>B 200 INVITE 12 ft=b tt=a sdp=sendrecv
+        3020 B>A ACK 12 ft=b tt=a
+        4000 A>B INVITE 12 sdp=inactive
+        4010 B>A 200 INVITE 12 sdp=inactive
+        4020 A>B ACK 12
+        4500 A>B INVITE 13 sdp=sendonly
+        4510 B>A 200 INVITE 13 sdp=recvonly
+        4520 A>B ACK 13
+        6010 A>B INVITE 14 sdp=sendrecv
+        6010 B>A 200 INVITE 14 sdp=sendrecv
+        6020 A>B ACK 14
+        7000 A>B BYE 15",
+    );
+    seen.counts(&[("call_hold_seconds_count", "", 2.0), ("call_hold_seconds_sum", "", 4.0)]);
+}
+
+#[test]
+fn r2_voicemail() {
+    for (code, headers, outcome) in [
+        ("200", "Diversion: <sip:17@pbx>;reason=no-answer", "voicemail"),
+        ("200", "Diversion: <sip:17@pbx>;reason=\"user-busy\";privacy=off", "voicemail"),
+        ("200", "Diversion: <sip:17@pbx>;reason=unconditional", "completed"),
+        ("200", "History-Info: <sip:17@pbx;cause=302>;index=1,<sip:18@pbx>;index=1.1", "completed"),
+        ("200", "History-Info: <sip:17@pbx>;index=1, <sip:vm2@pbx;cause=408>;index=1.1;mp=1", "voicemail"),
+        ("486", "Diversion: <sip:17@pbx>;reason=no-answer", "busy"),
+    ] {
+        let bye = if code == "200" { "\n 2000 A>B BYE 2 \n 2010 B>A 200 BYE 2" } else { "" };
+        let seen = play(&format!("0 A>B INVITE 1 | {headers} \n 10 B>A {code} INVITE 1 \n 20 A>B ACK 1 {bye}"));
+        seen.ended(1.0, &[(outcome, 1.0)]);
+    }
+    let seen = play("0 A>B INVITE 1 uri=sip:voicemail@b.example \n 10 B>A 200 INVITE 1 \n 20 A>B ACK 1 \n 99 A>B BYE 2");
+    seen.ended(1.0, &[("voicemail", 1.0)]);
+}
+
+#[test]
+fn r2_relay_delay() {
+    let seen = crate::ladder::with(
+        crate::legs::between(),
+        "0 A>P INVITE 1
+        1 P>A 100 INVITE 1
+        4 P>B INVITE 1
+        40 B>P 180 INVITE 1
+        42 P>A 180 INVITE 1
+        500 A>P INVITE 1
+        100 B>P 200 INVITE 1
+        102 P>A 200 INVITE 1
+        110 A>P ACK 1
+        111 P>B ACK 1
+        600 B>P 200 INVITE 1
+        601 P>A 200 INVITE 1
+        900 A>P BYE 2
+        901 P>B BYE 2
+        910 B>P 200 BYE 2
+        911 P>A 200 BYE 2",
+    )
+    .run();
+    seen.counts(&[("sip_relay_delay_seconds_count", "", 5.0)]);
+    near(seen.sum("sip_relay_delay_seconds_sum", ""), 0.004 + 0.002 + 0.002 + 0.001 + 0.001, 1e-6);
+}
+
+#[test]
+fn r2_bye_reasons() {
+    for (reason, outcome, cause) in [
+        ("Q.850;cause=16", "completed", "normal"),
+        ("Q.850;cause=38;text=\"x\"", "dropped", "resource_unavailable"),
+        ("SIP;cause=408;text=\"RTP timeout\"", "dropped", "protocol_error"),
+        ("Q.850;cause=102", "dropped", "protocol_error"),
+        ("SIP;cause=200;text=\"x, y\"", "completed", "normal"),
+        ("Q.850;cause=31", "completed", "normal"),
+        ("Q.850;cause=127", "completed", "interworking"),
+    ] {
+        let seen = play(&format!(
+            "0 A>B INVITE 1 \n 10 B>A 200 INVITE 1 \n 20 A>B ACK 1 \n 1000 B>A BYE 2 ft=b tt=a | Reason: {reason}"
+        ));
+        seen.ended(1.0, &[(outcome, 1.0)]);
+        seen.counts(&[("call_releases_total", &format!("cause=\"{cause}\""), 1.0)]);
+    }
+}
+
+#[test]
+fn r2_registrations() {
+    let seen = play_and_wait(
+        "0 A>P REGISTER 1 id=r new | Contact: <sip:bob@192.0.2.10> | Expires: 3600
+        1 P>A 401 REGISTER 1 id=r
+        2 A>P REGISTER 2 id=r new | Contact: <sip:bob@192.0.2.10>, <sip:bob@192.0.2.11>;expires=60 | Expires: 3600 | Authorization: Digest x=1
+        3 P>A 401 REGISTER 2 id=r | WWW-Authenticate: Digest stale=true
+        4 A>P REGISTER 3 id=r new | Contact: <sip:bob@192.0.2.10>, <sip:bob@192.0.2.11>;expires=60 | Expires: 3600 | Authorization: Digest x=1
+        5 P>B REGISTER 3 id=r new | Contact: <sip:bob@192.0.2.10>, <sip:bob@192.0.2.11>;expires=60 | Expires: 3600 | Authorization: Digest x=1
+        6 B>P 423 REGISTER 3 id=r | Min-Expires: 90
+        7 P>A 423 REGISTER 3 id=r | Min-Expires: 90
+        8 A>P REGISTER 4 id=r new | Contact: <sip:bob@192.0.2.10>, <sip:bob@192.0.2.11>;expires=90 | Expires: 3600 | Authorization: Digest x=1
+        9 P>B REGISTER 4 id=r new | Contact: <sip:bob@192.0.2.10>, <sip:bob@192.0.2.11>;expires=90 | Expires: 3600 | Authorization: Digest x=1
+        10 B>P 200 REGISTER 4 id=r | Contact: <sip:bob@192.0.2.10>;expires=3600, <sip:bob@192.0.2.11>;expires=90
+        11 P>A 200 REGISTER 4 id=r | Contact: <sip:bob@192.0.2.10>;expires=3600, <sip:bob@192.0.2.11>;expires=90",
+        60,
+    );
+    seen.counts(&[("sip_registration_attempts_total", "result=\"success\"", 1.0)]);
+    println!("{:?} {:?}", seen.sum("sip_registrations_active", ""), seen.sum("sip_registrations_total", "kind=\"new\""));
+    near(seen.sum("sip_registrations_active", ""), 2.0, 0.0);
+    near(seen.sum("sip_registration_delay_seconds_sum", ""), 0.011, 1e-6);
+}
+
+#[test]
+fn r2_legs_that_hold_and_the_root_refused_first() {
+    // The B2BUA's first try is refused, the second answers; CANCELs of a branch of the B2BUA end nothing.
+    let seen = play(
+        "0 A>P INVITE 1 | P-Charging-Vector: icid-value=abc
+        2 P>B INVITE 1 id=leg-2 ft=p | P-Charging-Vector: icid-value=abc
+        3 P>C INVITE 1 id=leg-3 ft=q | P-Charging-Vector: icid-value=abc
+        40 B>P 180 INVITE 1 id=leg-2 ft=p
+        41 P>A 180 INVITE 1
+        50 C>P 180 INVITE 1 id=leg-3 ft=q
+        1000 C>P 200 INVITE 1 id=leg-3 ft=q
+        1001 P>A 200 INVITE 1
+        1002 P>B CANCEL 1 id=leg-2 ft=p
+        1003 B>P 487 INVITE 1 id=leg-2 ft=p
+        1004 A>P ACK 1
+        5000 P>A BYE 1 ft=b tt=a | Reason: Q.850;cause=16
+        5001 C>P BYE 1 id=leg-3 ft=b tt=q",
+    );
+    seen.ended(1.0, &[("completed", 1.0)]);
+    seen.counts(&[("call_releases_total", "", 1.0), ("call_answers_total", "", 1.0), ("call_active", "", 0.0)]);
+}
+
+#[test]
+fn r2_out_of_dialog_requests_count_no_call() {
+    let seen = play(
+        "0 A>B OPTIONS 1 new \n 1 B>A 200 OPTIONS 1 sdp=hold
+        2 A>B REFER 1 new id=r \n 3 B>A 202 REFER 1 id=r \n 4 B>A NOTIFY 1 id=r ft=b tt=a \n 5 A>B 200 NOTIFY 1 id=r ft=b tt=a
+        6 A>B MESSAGE 1 new id=m \n 7 B>A 200 MESSAGE 1 id=m
+        8 A>B SUBSCRIBE 1 new id=s \n 9 B>A 202 SUBSCRIBE 1 id=s",
+    );
+    seen.counts(&[("call_attempts_total", "", 0.0), ("call_half_seen_total", "", 0.0), ("call_transfers_total", "", 0.0)]);
+}
