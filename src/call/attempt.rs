@@ -287,8 +287,9 @@ impl Signalling {
             && matches!(call.state, State::Setup | State::Ringing)
             && at.marks.branch == call.branch
         {
-            call.cancelled = true;
+            (call.cancelled, call.invited) = (true, at.now);
             call.cause = reason::of(at.message).class();
+            self.schedule(id, at.now);
         }
     }
 }

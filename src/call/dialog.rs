@@ -44,14 +44,18 @@ impl State {
 /// real call.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Confirmed {
+    /// Those that go on, and behind them those that had their BYE: on a proxy it passes twice.
     tags: [u64; 3],
     count: u8,
+    left: u8,
 }
 
 impl Confirmed {
     /// A 2xx came.
     pub fn add(&mut self, tag: u64) {
-        if !self.contains(tag) && usize::from(self.count) < self.tags.len() {
+        let known = usize::from(self.count + self.left);
+        if !self.tags[..known].contains(&tag) && known < self.tags.len() {
+            self.tags.swap(usize::from(self.count), known);
             self.tags[usize::from(self.count)] = tag;
             self.count += 1;
         }
@@ -59,12 +63,13 @@ impl Confirmed {
 
     /// A BYE came; whether other dialogs go on without this one.
     pub fn leave(&mut self, tag: u64) -> bool {
-        if self.count < 2 {
-            return false;
+        let count = usize::from(self.count);
+        if count < 2 {
+            return count > 0 && self.tags[count..count + usize::from(self.left)].contains(&tag);
         }
-        if let Some(at) = self.tags[..usize::from(self.count)].iter().position(|known| *known == tag) {
-            self.count -= 1;
-            self.tags[at] = self.tags[usize::from(self.count)];
+        if let Some(at) = self.tags[..count].iter().position(|known| *known == tag) {
+            self.tags.swap(at, count - 1);
+            (self.count, self.left) = (self.count - 1, self.left + 1);
         }
         true
     }
@@ -72,10 +77,6 @@ impl Confirmed {
     /// Whether it is the dialog that the call goes on in, as far as one is.
     pub fn is_first(&self, tag: u64) -> bool {
         self.count == 0 || self.tags[0] == tag
-    }
-
-    fn contains(&self, tag: u64) -> bool {
-        self.tags[..usize::from(self.count)].contains(&tag)
     }
 }
 

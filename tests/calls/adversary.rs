@@ -590,7 +590,8 @@ fn r2_voicemail() {
         let seen = play(&format!("0 A>B INVITE 1 | {headers} \n 10 B>A {code} INVITE 1 \n 20 A>B ACK 1 {bye}"));
         seen.ended(1.0, &[(outcome, 1.0)]);
     }
-    let seen = play("0 A>B INVITE 1 uri=sip:voicemail@b.example \n 10 B>A 200 INVITE 1 \n 20 A>B ACK 1 \n 99 A>B BYE 2");
+    let seen =
+        play("0 A>B INVITE 1 uri=sip:voicemail@b.example \n 10 B>A 200 INVITE 1 \n 20 A>B ACK 1 \n 99 A>B BYE 2");
     seen.ended(1.0, &[("voicemail", 1.0)]);
 }
 
@@ -657,7 +658,11 @@ fn r2_registrations() {
         60,
     );
     seen.counts(&[("sip_registration_attempts_total", "result=\"success\"", 1.0)]);
-    println!("{:?} {:?}", seen.sum("sip_registrations_active", ""), seen.sum("sip_registrations_total", "kind=\"new\""));
+    println!(
+        "{:?} {:?}",
+        seen.sum("sip_registrations_active", ""),
+        seen.sum("sip_registrations_total", "kind=\"new\"")
+    );
     near(seen.sum("sip_registrations_active", ""), 2.0, 0.0);
     near(seen.sum("sip_registration_delay_seconds_sum", ""), 0.011, 1e-6);
 }
@@ -692,5 +697,9 @@ fn r2_out_of_dialog_requests_count_no_call() {
         6 A>B MESSAGE 1 new id=m \n 7 B>A 200 MESSAGE 1 id=m
         8 A>B SUBSCRIBE 1 new id=s \n 9 B>A 202 SUBSCRIBE 1 id=s",
     );
-    seen.counts(&[("call_attempts_total", "", 0.0), ("call_half_seen_total", "", 0.0), ("call_transfers_total", "", 0.0)]);
+    seen.counts(&[
+        ("call_attempts_total", "", 0.0),
+        ("call_half_seen_total", "", 0.0),
+        ("call_transfers_total", "", 0.0),
+    ]);
 }
