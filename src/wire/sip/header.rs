@@ -41,30 +41,9 @@ fn find_outside(value: &[u8], wanted: u8) -> Option<usize> {
     None
 }
 
-/// Parameters that are looked at from the end of a value; most are among the last.
-const LAST_PARAMETERS: usize = 3;
-
 /// A header parameter's value (`tag`, `branch`, `expires`), without quotes.
 #[inline]
 pub fn parameter<'a>(value: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
-    let mut rest = value;
-    for _ in 0..LAST_PARAMETERS {
-        let at = rest.iter().rposition(|&b| b == b';')?;
-        let piece = &rest[at + 1..];
-        // A quote or a bracket says that this semicolon may be no separator.
-        if piece.iter().any(|&b| b == b'"' || b == b'>') {
-            break;
-        }
-        if let Some(content) = content(piece, name) {
-            return Some(content);
-        }
-        rest = &rest[..at];
-    }
-    parameter_in_order(value, name)
-}
-
-/// As [`parameter`], from the front.
-fn parameter_in_order<'a>(value: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
     let mut rest = match behind_uri(value) {
         Some(rest) => &rest[find(rest, b';')? + 1..],
         None => return hidden_parameter(value, name),
