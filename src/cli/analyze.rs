@@ -52,7 +52,10 @@ pub fn run(args: &AnalyzeArgs) -> ExitCode {
     };
     // In a file no address is this host's own but those that the configuration names.
     let site = Arc::new(engine::site(&config, config.site.local_networks.clone()));
-    let mut engine = Engine::new(Settings::new(&config, true), site);
+    // An exposition needs no list of all that was there.
+    let is_listed = !matches!(args.format, Format::Prometheus);
+    let settings = Settings { read_hep: true, ..Settings::new(&config, is_listed) };
+    let mut engine = Engine::new(settings, site);
     let interface = engine.add_interface(FILE);
     let mut captures = Vec::new();
     let mut failed = false;
