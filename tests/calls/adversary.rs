@@ -551,7 +551,7 @@ fn a_cancel_without_final_answer_ends_the_attempt_after_64_t1() {
 }
 
 #[test]
-fn r2_hold_across_everything() {
+fn hold_across_everything() {
     // Held by both, callee's BYE; held by UPDATE and resumed by INVITE; music on hold.
     let seen = play(
         "0 A>B INVITE 1 sdp=sendrecv
@@ -577,7 +577,7 @@ fn r2_hold_across_everything() {
 }
 
 #[test]
-fn r2_voicemail() {
+fn voicemail() {
     for (code, headers, outcome) in [
         ("200", "Diversion: <sip:17@pbx>;reason=no-answer", "voicemail"),
         ("200", "Diversion: <sip:17@pbx>;reason=\"user-busy\";privacy=off", "voicemail"),
@@ -596,7 +596,7 @@ fn r2_voicemail() {
 }
 
 #[test]
-fn r2_relay_delay() {
+fn relay_delay() {
     let seen = crate::ladder::with(
         crate::legs::between(),
         "0 A>P INVITE 1
@@ -622,7 +622,7 @@ fn r2_relay_delay() {
 }
 
 #[test]
-fn r2_bye_reasons() {
+fn bye_reasons() {
     for (reason, outcome, cause) in [
         ("Q.850;cause=16", "completed", "normal"),
         ("Q.850;cause=38;text=\"x\"", "dropped", "resource_unavailable"),
@@ -641,7 +641,7 @@ fn r2_bye_reasons() {
 }
 
 #[test]
-fn r2_registrations() {
+fn registrations() {
     let seen = play_and_wait(
         "0 A>P REGISTER 1 id=r new | Contact: <sip:bob@192.0.2.10> | Expires: 3600
         1 P>A 401 REGISTER 1 id=r
@@ -668,7 +668,7 @@ fn r2_registrations() {
 }
 
 #[test]
-fn r2_legs_that_hold_and_the_root_refused_first() {
+fn legs_that_hold_and_the_root_refused_first() {
     // The B2BUA's first try is refused, the second answers; CANCELs of a branch of the B2BUA end nothing.
     let seen = play(
         "0 A>P INVITE 1 | P-Charging-Vector: icid-value=abc
@@ -690,7 +690,7 @@ fn r2_legs_that_hold_and_the_root_refused_first() {
 }
 
 #[test]
-fn r2_out_of_dialog_requests_count_no_call() {
+fn out_of_dialog_requests_count_no_call() {
     let seen = play(
         "0 A>B OPTIONS 1 new \n 1 B>A 200 OPTIONS 1 sdp=hold
         2 A>B REFER 1 new id=r \n 3 B>A 202 REFER 1 id=r \n 4 B>A NOTIFY 1 id=r ft=b tt=a \n 5 A>B 200 NOTIFY 1 id=r ft=b tt=a
