@@ -107,6 +107,16 @@ impl Signalling {
         if times {
             self.schedule(id, at.now);
         }
+        self.dialog_unknown(at, id, method, code, initial);
+    }
+
+    /// Who is asked within a call and does not know it has lost it.
+    fn dialog_unknown(&mut self, at: &Context<'_, '_>, id: u32, method: Method, code: u16, initial: bool) {
+        let Some(call) = self.calls.get(id).filter(|call| call.is_conversation()) else { return };
+        let is_within = !initial || call.is_half_seen;
+        if code == 481 && is_within && matches!(method, Method::Invite | Method::Update) {
+            self.lose(id, at.now, Event::DialogUnknown);
+        }
     }
 
     /// A call whose beginning was not seen: the capture began later, or the call was forgotten.

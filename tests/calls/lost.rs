@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::ladder::{play_and_wait, sound_at, wait, with};
+use crate::ladder::{play, play_and_wait, sound_at, wait, with};
 use crate::scene::{Flow, Scene, float, ms, near};
 
 const ANSWERED: &str = "
@@ -70,6 +70,15 @@ fn on_hold_or_without_any_media_silence_says_nothing() {
     let mut scene = with(Scene::new(), &held);
     scene.talk(ms(200.0), &flow(), 0, 500);
     wait(scene, 400).run().counts(&[("call_active", "state=\"held\"", 1.0)]);
+}
+
+#[test]
+fn who_does_not_know_the_call_has_lost_it() {
+    let seen =
+        play(&format!("{ANSWERED} 9000 A>B INVITE 12 sdp=sendrecv \n 9010 B>A 481 INVITE 12 \n 9020 A>B BYE 13"));
+    seen.ended(1.0, &[("dropped", 1.0)]);
+    play("0 A>B INVITE 15 \n 10 B>A 481 INVITE 15")
+        .counts(&[("call_active", "", 0.0), ("call_half_seen_total", "", 1.0)]);
 }
 
 #[test]
