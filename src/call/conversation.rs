@@ -107,14 +107,14 @@ impl Signalling {
         if times {
             self.schedule(id, at.now);
         }
-        self.dialog_unknown(at, id, method, code, initial);
+        self.dialog_unknown(at, id, method, code);
     }
 
-    /// Who is asked within a call and does not know it has lost it.
-    fn dialog_unknown(&mut self, at: &Context<'_, '_>, id: u32, method: Method, code: u16, initial: bool) {
-        let Some(call) = self.calls.get(id).filter(|call| call.is_conversation()) else { return };
-        let is_within = !initial || call.is_half_seen;
-        if code == 481 && is_within && matches!(method, Method::Invite | Method::Update) {
+    /// Who is asked within a call and does not know it has lost it. A BYE follows, but where the call was known by nothing else.
+    fn dialog_unknown(&mut self, at: &Context<'_, '_>, id: u32, method: Method, code: u16) {
+        let is_lost = |call: &&super::Call| call.is_conversation() && call.is_half_seen;
+        let is_refused = code == 481 && matches!(method, Method::Invite | Method::Update);
+        if is_refused && self.calls.get(id).as_ref().is_some_and(is_lost) {
             self.lose(id, at.now, Event::DialogUnknown);
         }
     }

@@ -103,7 +103,7 @@ impl Event {
             Event::NoResponse => "no response in `calls.setup_timeout`",
             Event::OnlyProvisional => "no final answer in `calls.ring_timeout`",
             Event::ChallengeUnanswered => "401, 407, 422 or 494, and no INVITE after it in `calls.setup_timeout`",
-            Event::DialogUnknown => "answered, and 481 to an INVITE or UPDATE within the call",
+            Event::DialogUnknown => "under way when first seen, and 481 to an INVITE or UPDATE within it",
             Event::SessionExpired => "answered, and no refresh in Session-Expires and 32 s more",
             Event::MediaSilent => "answered, media came, and none for `calls.media_silence`",
             Event::MaximumDuration => "answered, and no end in `calls.max_duration`",

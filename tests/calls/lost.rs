@@ -76,7 +76,8 @@ fn on_hold_or_without_any_media_silence_says_nothing() {
 fn who_does_not_know_the_call_has_lost_it() {
     let seen =
         play(&format!("{ANSWERED} 9000 A>B INVITE 12 sdp=sendrecv \n 9010 B>A 481 INVITE 12 \n 9020 A>B BYE 13"));
-    seen.ended(1.0, &[("dropped", 1.0)]);
+    // Whoever was told so says BYE (RFC 3261 section 12.2.1.2).
+    seen.ended(1.0, &[("completed", 1.0)]);
     play("0 A>B INVITE 15 \n 10 B>A 481 INVITE 15")
         .counts(&[("call_active", "", 0.0), ("call_half_seen_total", "", 1.0)]);
 }
