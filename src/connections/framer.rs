@@ -1,13 +1,13 @@
 //! SIP over TCP: bytes in their order to messages (RFC 3261 section 18.3).
 
 use std::borrow::Cow;
-use std::ops::Range;
 
 use crate::wire::Transport;
 use crate::wire::sip::Malformed;
 use crate::wire::sip::framing::{self, Found, Head, Length, MAX_HEAD, Opening, begins_message};
 
 use super::Sink;
+use super::held::{Held, feed};
 use super::numbers::Reason;
 
 /// Bytes without any start line after which a connection that never had one is none of SIP.
@@ -96,37 +96,20 @@ impl Framer {
 
     /// Takes bytes that follow those before.
     pub fn data<'a>(&mut self, bytes: Cow<'a, [u8]>, sink: &mut Sink<'a, '_>) {
-        match bytes {
-            Cow::Borrowed(bytes) if self.buffer.is_empty() => {
-                let used = self.read(bytes, |at| Cow::Borrowed(&bytes[at]), sink);
-                self.buffer.extend_from_slice(&bytes[used..]);
-                return;
-            }
-            Cow::Owned(bytes) if self.buffer.is_empty() => self.buffer = bytes,
-            bytes => self.buffer.extend_from_slice(&bytes),
-        }
         let mut buffer = std::mem::take(&mut self.buffer);
-        let used = self.read(&buffer, |at| Cow::Owned(buffer[at].to_vec()), sink);
-        if used < buffer.len() {
-            buffer.drain(..used);
-            self.buffer = buffer;
-        }
+        feed(&mut buffer, bytes, |held| self.read(held, sink));
+        self.buffer = buffer;
     }
 
     /// Hands over what is whole, and says how many bytes are done with.
-    fn read<'a>(
-        &mut self,
-        bytes: &[u8],
-        copy: impl Fn(Range<usize>) -> Cow<'a, [u8]>,
-        sink: &mut Sink<'a, '_>,
-    ) -> usize {
+    fn read<'a>(&mut self, held: &Held<'_, 'a>, sink: &mut Sink<'a, '_>) -> usize {
         let mut at = 0;
         while !self.refused {
-            match self.step(&bytes[at..], sink) {
+            match self.step(&held.bytes[at..], sink) {
                 Step::Wait => break,
                 Step::Pass(count) => at += count,
                 Step::Message(length, header) => {
-                    sink.message(Transport::Tcp, copy(at..at + length), false);
+                    sink.message(Transport::Tcp, held.part(at..at + length), false);
                     if header == Length::Missing {
                         sink.malformed(Malformed::ContentLength);
                     }

@@ -1,7 +1,6 @@
 //! SIP over WebSocket (RFC 7118): one message each WebSocket message, whole or in frames (RFC 6455 section 5.4).
 
 use std::borrow::Cow;
-use std::ops::Range;
 
 use crate::wire::Transport;
 use crate::wire::sip::framing::{self, Head, MAX_BODY, MAX_HEAD, Opening, begins_message};
@@ -9,6 +8,7 @@ use crate::wire::sip::{self, Method};
 use crate::wire::websocket::{self, Frame, Header, Opcode};
 
 use super::Sink;
+use super::held::{Held, feed};
 use super::numbers::{Protocol, Reason};
 
 const MAX_MESSAGE: usize = MAX_HEAD + MAX_BODY;
@@ -91,33 +91,16 @@ impl Frames {
 
     /// Takes bytes that follow those before.
     pub fn data<'a>(&mut self, bytes: Cow<'a, [u8]>, sink: &mut Sink<'a, '_>) {
-        match bytes {
-            Cow::Borrowed(bytes) if self.buffer.is_empty() => {
-                let used = self.read(bytes, |at| Cow::Borrowed(&bytes[at]), sink);
-                self.buffer.extend_from_slice(&bytes[used..]);
-                return;
-            }
-            Cow::Owned(bytes) if self.buffer.is_empty() => self.buffer = bytes,
-            bytes => self.buffer.extend_from_slice(&bytes),
-        }
         let mut buffer = std::mem::take(&mut self.buffer);
-        let used = self.read(&buffer, |at| Cow::Owned(buffer[at].to_vec()), sink);
-        if used < buffer.len() {
-            buffer.drain(..used);
-            self.buffer = buffer;
-        }
+        feed(&mut buffer, bytes, |held| self.read(held, sink));
+        self.buffer = buffer;
     }
 
     /// Reads what is whole, and says how many bytes are done with.
-    fn read<'a>(
-        &mut self,
-        bytes: &[u8],
-        copy: impl Fn(Range<usize>) -> Cow<'a, [u8]>,
-        sink: &mut Sink<'a, '_>,
-    ) -> usize {
+    fn read<'a>(&mut self, held: &Held<'_, 'a>, sink: &mut Sink<'a, '_>) -> usize {
         let mut at = 0;
         while self.refused.is_none() {
-            let rest = &bytes[at..];
+            let rest = &held.bytes[at..];
             at += match self.state {
                 State::Upgrade { line, searched } => match self.upgrade(rest, line, searched) {
                     Some(count) => count,
@@ -141,7 +124,7 @@ impl Frames {
                     Header::Frame(frame) => {
                         let end = frame.header + frame.length;
                         let payload = &rest[frame.header..end];
-                        self.frame(&frame, payload, || copy(at + frame.header..at + end), sink);
+                        self.frame(&frame, payload, || held.part(at + frame.header..at + end), sink);
                         end
                     }
                 },

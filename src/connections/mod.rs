@@ -5,6 +5,7 @@ mod beginnings;
 mod flow;
 mod framer;
 mod frames;
+mod held;
 mod numbers;
 mod order;
 mod table;
