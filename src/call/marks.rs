@@ -1,10 +1,10 @@
 //! What tells messages apart, hashed once for all tables.
 
-use std::hash::{BuildHasher, Hash, Hasher};
+use std::hash::BuildHasher;
 
 use foldhash::fast::RandomState;
 
-use crate::wire::sip::{Message, parameter};
+use crate::wire::sip::{Message, Start, parameter};
 
 /// Fingerprints of the parts of a message that name its dialog and its transaction (RFC 3261 sections 12, 17.1.3).
 #[derive(Clone, Copy, Debug)]
@@ -14,28 +14,28 @@ pub struct Marks {
     pub branch: u64,
     pub from_tag: u64,
     pub to_tag: Option<u64>,
-    /// What a message keeps on all hops: Call-ID, CSeq, From tag.
-    pub identity: u64,
+    /// What a request keeps on all hops: Call-ID, CSeq, From tag; of a response, that of its request.
+    pub request: u64,
+    /// The same of the message itself: of a response also code and To tag.
+    pub message: u64,
 }
 
 impl Marks {
     pub fn of(message: &Message<'_>, hasher: &RandomState) -> Marks {
         let tag = |value| parameter(value, b"tag");
         let (call_id, from_tag) = (hasher.hash_one(message.call_id), hasher.hash_one(tag(message.from)));
+        let to_tag = tag(message.to).map(|tag| hasher.hash_one(Some(tag)));
+        let request = hasher.hash_one((call_id, from_tag, message.cseq));
         Marks {
             call_id,
             branch: hasher.hash_one(parameter(message.via, b"branch")),
             from_tag,
-            to_tag: tag(message.to).map(|tag| hasher.hash_one(Some(tag))),
-            identity: hasher.hash_one((call_id, from_tag, message.cseq)),
-        }
-    }
-
-    /// The identity of a response: code and To tag are part of it; of a request the code is 0.
-    pub fn identity_with(&self, code: u16, hash: &mut impl Hasher) {
-        self.identity.hash(hash);
-        if code != 0 {
-            (code, self.to_tag).hash(hash);
+            to_tag,
+            request,
+            message: match message.start {
+                Start::Request { .. } => request,
+                Start::Response { code } => hasher.hash_one((request, code, to_tag)),
+            },
         }
     }
 }

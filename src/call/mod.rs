@@ -217,24 +217,20 @@ impl Signalling {
         let marks = Marks::of(message, &self.hasher);
         let agent = self.agents.of(now, message.user_agent);
         let context = Context { now, from, to, message, marks, agent };
-        match (self.transactions.see(now, (from, to), message, &marks), message.start) {
-            (Seen::Again, Start::Request { .. }) => {
-                self.numbers.count_retransmission(method, "request", peer);
+        match self.transactions.see(now, message, (from, to), &marks) {
+            Seen::Again => {
+                let kind = if matches!(message.start, Start::Request { .. }) { "request" } else { "response" };
+                self.numbers.count_retransmission(method, kind, peer);
                 self.repeated(&context, method);
                 return;
             }
-            (Seen::Again, Start::Response { .. }) => {
-                self.numbers.count_retransmission(method, "response", peer);
-                self.repeated(&context, method);
-                return;
-            }
-            (Seen::FirstResponse(asked), _) => {
+            Seen::FirstResponse(asked) => {
                 self.numbers.observe_response(method, peer, now.seconds_since(asked));
                 if method == Method::Bye {
                     self.bye_answered(&context, asked);
                 }
             }
-            (Seen::First, _) => {}
+            Seen::First => {}
         }
         if let Some(seconds) = self.relays.see(now, (from, to), message, &marks, &self.site) {
             self.numbers.observe_relay(method, seconds);

@@ -1,6 +1,6 @@
 //! SIP messages that come into this host and go out of it again: how long a proxy on it took.
 
-use std::hash::{BuildHasher, Hasher};
+use std::hash::BuildHasher;
 
 use foldhash::fast::RandomState;
 
@@ -63,28 +63,17 @@ impl Relays {
             return None;
         }
         self.messages.turn(now);
-        let key = self.fingerprint(message, marks);
         let place = |at: Endpoint| self.hasher.hash_one(at) as u32;
         let passing = Passing { to: to.ip, at: micros(now), from: place(from) };
         let receiver = place(to);
-        let Some(before) = self.messages.get_mut(&key) else {
-            self.messages.insert(key, passing);
+        let Some(before) = self.messages.get_mut(&marks.message) else {
+            self.messages.insert(marks.message, passing);
             return None;
         };
         let stays = site.is_passed_on(before.to, from.ip) && receiver != before.from;
         let entered = std::mem::replace(before, passing);
         let stay = passing.at.wrapping_sub(entered.at).cast_signed().max(0);
         stays.then(|| f64::from(stay) / 1e6)
-    }
-
-    fn fingerprint(&self, message: &Message<'_>, marks: &Marks) -> u64 {
-        let mut hash = self.hasher.build_hasher();
-        let code = match message.start {
-            Start::Request { .. } => 0,
-            Start::Response { code } => code,
-        };
-        marks.identity_with(code, &mut hash);
-        hash.finish()
     }
 }
 

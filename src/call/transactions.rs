@@ -1,6 +1,6 @@
 //! Which messages were there before (retransmissions), and when a response's request was sent.
 
-use std::hash::{BuildHasher, Hash, Hasher};
+use std::hash::BuildHasher;
 
 use foldhash::fast::RandomState;
 
@@ -53,28 +53,23 @@ impl Transactions {
     pub fn see(
         &mut self,
         now: Timestamp,
-        (from, to): (Endpoint, Endpoint),
         message: &Message<'_>,
+        (from, to): (Endpoint, Endpoint),
         marks: &Marks,
     ) -> Seen {
         self.entries.turn(now);
-        let (request, own) = match message.start {
-            Start::Request { .. } => {
-                let request = self.fingerprint((from, to), marks, 0);
-                (request, request)
-            }
-            Start::Response { code } => {
-                (self.fingerprint((to, from), marks, 0), self.fingerprint((to, from), marks, code))
-            }
+        // A transaction is its hop, top Via branch, CSeq and Call-ID (RFC 3261 section 17.1.3); a response adds code and To tag.
+        let (is_response, hop) = match message.start {
+            Start::Request { .. } => (false, (from, to)),
+            Start::Response { .. } => (true, (to, from)),
         };
+        let on_hop = |identity: u64| self.hasher.hash_one((hop, marks.branch, identity));
+        let own = on_hop(marks.message);
         if self.entries.get(&own).is_some() {
             return Seen::Again;
         }
-        let entry = match message.start {
-            Start::Request { .. } => None,
-            Start::Response { .. } => self.entries.get_mut(&request),
-        };
-        let seen = match entry {
+        let request = is_response.then(|| on_hop(marks.request));
+        let seen = match request.and_then(|request| self.entries.get_mut(&request)) {
             Some(entry) if !entry.answered => {
                 entry.answered = true;
                 Seen::FirstResponse(entry.at)
@@ -83,13 +78,5 @@ impl Transactions {
         };
         self.entries.insert(own, Entry { at: now, answered: false });
         seen
-    }
-
-    /// A transaction is its hop, top Via branch, CSeq and Call-ID (RFC 3261 section 17.1.3); a response adds code and To tag.
-    fn fingerprint(&self, hop: (Endpoint, Endpoint), marks: &Marks, code: u16) -> u64 {
-        let mut hash = self.hasher.build_hasher();
-        (hop, marks.branch).hash(&mut hash);
-        marks.identity_with(code, &mut hash);
-        hash.finish()
     }
 }

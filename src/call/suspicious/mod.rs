@@ -164,8 +164,8 @@ impl Suspicious {
                 if at.message.has_credentials && self.settings.auth_failures > 0 {
                     self.waiting.turn(at.now);
                     // A proxy hands the credentials on; it is not the one who fails.
-                    if self.waiting.get(&at.marks.identity).is_none() {
-                        self.waiting.insert(at.marks.identity, at.from.ip);
+                    if self.waiting.get(&at.marks.request).is_none() {
+                        self.waiting.insert(at.marks.request, at.from.ip);
                     }
                 }
             }
@@ -176,7 +176,7 @@ impl Suspicious {
     /// Who has good credentials may err in between: a nonce that is no longer good is refused too.
     fn answered(&mut self, at: &Context<'_, '_>, code: u16, site: &Site, counts: &mut Counts) {
         let source = at.to.ip;
-        if code < 200 || self.waiting.get(&at.marks.identity) != Some(&source) {
+        if code < 200 || self.waiting.get(&at.marks.request) != Some(&source) {
             return;
         }
         match code {
