@@ -1,6 +1,6 @@
 //! An attempt, from its INVITE to its final answer.
 
-use crate::wire::sip::{self, Start};
+use crate::wire::sip::Start;
 
 use super::cell::CellKey;
 use super::country::Country;
@@ -131,19 +131,22 @@ impl Signalling {
             Start::Request { uri, .. } => uri,
             Start::Response { .. } => &[],
         };
-        let voicemail = self.settings.voicemail.is_reached(uri, at.message);
-        let replaces = at.message.header(b"Replaces", None).is_some();
+        self.look_for_voicemail(at, id, uri);
         if let Some(call) = self.calls.get_mut(id) {
-            call.voicemail |= voicemail;
-            call.replaces |= replaces;
+            call.replaces |= at.message.header(b"Replaces", None).is_some();
         }
-        self.note_voicemail(id);
     }
 
-    /// What is known of a leg is known of its call.
-    fn note_voicemail(&mut self, id: u32) {
-        let Some(leg) = self.calls.get(id).filter(|call| call.voicemail && call.leg_of != 0) else { return };
-        if let Some(root) = self.calls.by_serial(leg.leg_of).and_then(|root| self.calls.get_mut(root)) {
+    /// Whether a message says that the call goes to a voicemail; what is known of a leg is known of its call.
+    fn look_for_voicemail(&mut self, at: &Context<'_, '_>, id: u32, uri: &[u8]) {
+        let is_reached = self.settings.voicemail.is_reached(uri, at.message);
+        let Some(call) = self.calls.get_mut(id) else { return };
+        call.voicemail |= is_reached;
+        let (voicemail, root) = (call.voicemail, call.leg_of);
+        if voicemail
+            && root != 0
+            && let Some(root) = self.calls.by_serial(root).and_then(|root| self.calls.get_mut(root))
+        {
             root.voicemail = true;
         }
     }
@@ -169,14 +172,13 @@ impl Signalling {
         }
         call.key = self.numbers.admit(call.key);
         let cell = self.numbers.cell(call.key);
-        match call.is_half_seen {
-            true => cell.half_seen += 1,
-            false => {
-                cell.attempts += 1;
-                self.business.begun(call.started, &mut self.numbers.business);
-            }
+        cell.moved(None, call.state);
+        if call.is_half_seen {
+            cell.half_seen += 1;
+        } else {
+            cell.attempts += 1;
+            self.business.begun(call.started, &mut self.numbers.business);
         }
-        self.numbers.cell(call.key).moved(None, call.state);
     }
 
     /// Moves a call to another state, in the numbers too.
@@ -196,9 +198,8 @@ impl Signalling {
             call.invited = at.now;
         }
         // 181 Call Is Being Forwarded says where to (RFC 5806, RFC 7044).
-        if code == 181 && self.settings.voicemail.is_reached(&[], at.message) {
-            call.voicemail = true;
-            self.note_voicemail(id);
+        if code == 181 {
+            self.look_for_voicemail(at, id, &[]);
         }
         let Some(call) = self.calls.get_mut(id) else { return };
         // 18x: 180, 181, 182, 183 (RFC 3261 section 21.1).
@@ -222,10 +223,7 @@ impl Signalling {
         if call.is_conversation() {
             return;
         }
-        if self.settings.voicemail.is_reached(&[], at.message) {
-            call.voicemail = true;
-        }
-        self.note_voicemail(id);
+        self.look_for_voicemail(at, id, &[]);
         self.settle(id);
         self.enter(id, State::Answered);
         let Some(call) = self.calls.get_mut(id) else { return };
@@ -265,11 +263,11 @@ impl Signalling {
         let reason = reason::of(at.message);
         let peers = [call.key.origin, call.key.destination];
         let refusal = Refusal { code, cause: reason.cause, rang: call.set_up.is_some(), peers };
-        let (outcome, by) = match of_refusal(&self.settings.outcomes, &refusal) {
-            _ if call.cancelled => (Outcome::Cancelled, EndedBy::Caller),
-            Outcome::Cancelled => (Outcome::Cancelled, EndedBy::Caller),
-            outcome => (outcome, EndedBy::Callee),
+        let outcome = match call.cancelled {
+            true => Outcome::Cancelled,
+            false => of_refusal(&self.settings.outcomes, &refusal),
         };
+        let by = if outcome == Outcome::Cancelled { EndedBy::Caller } else { EndedBy::Callee };
         // Where the caller gave up, its own reason counts.
         call.cause = call.cause.or(reason.cause.map(Cause::of_q850)).or(Some(Cause::of_status(code)));
         let (delay, is_attempt) = (at.now.seconds_since(call.started), call.is_attempt());
@@ -313,11 +311,4 @@ pub(super) fn unanswered(call: &Call) -> Outcome {
         _ if call.proceeding => Event::OnlyProvisional,
         _ => Event::NoResponse,
     })
-}
-
-/// A Session-Expires value (RFC 4028 section 4), seconds.
-pub(super) fn session_expires(message: &sip::Message<'_>) -> Option<u32> {
-    let value = message.header(b"Session-Expires", Some(b'x'))?;
-    let digits = value.split(|&b| b == b';').next()?.trim_ascii();
-    std::str::from_utf8(digits).ok()?.parse().ok().filter(|seconds| *seconds > 0)
 }

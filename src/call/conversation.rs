@@ -4,9 +4,8 @@ use std::time::Duration;
 
 use crate::time::Timestamp;
 use crate::wire::sdp;
-use crate::wire::sip::{Method, Party, Start};
+use crate::wire::sip::{Message, Method, Party, Start};
 
-use super::attempt::session_expires;
 use super::dialog::State;
 use super::hold::Turn;
 use super::outcome::{Cause, EndedBy, Event, Outcome, of_bye, of_event};
@@ -76,15 +75,14 @@ impl Signalling {
     }
 
     fn final_response(&mut self, at: &Context<'_, '_>, id: u32, method: Method, code: u16, initial: bool) {
-        let (agreed, mut times) = (code < 300, false);
+        let agreed = code < 300;
+        if agreed && matches!(method, Method::Invite | Method::Update) {
+            self.set_session_timer(at, id);
+        }
         let Some(call) = self.calls.get_mut(id) else { return };
         match method {
             Method::Invite | Method::Update => {
-                if agreed {
-                    let seconds = session_expires(at.message).map(|seconds| Duration::from_secs(seconds.into()));
-                    call.session_ends = seconds.map(|seconds| at.now + seconds);
-                    times = call.session_ends.is_some();
-                } else if !initial {
+                if !agreed && !initial {
                     call.hold.refused();
                 }
                 if !initial || call.is_half_seen {
@@ -104,17 +102,22 @@ impl Signalling {
             }
             _ => {}
         }
-        if times {
+        self.dialog_unknown(at, id, method, code);
+    }
+
+    /// A 2xx says when the session ends that nobody refreshes; one that says nothing ends the timer (RFC 4028 section 7.2).
+    fn set_session_timer(&mut self, at: &Context<'_, '_>, id: u32) {
+        let Some(call) = self.calls.get_mut(id) else { return };
+        call.session_ends = session_expires(at.message).map(|seconds| at.now + seconds);
+        if call.session_ends.is_some() {
             self.schedule(id, at.now);
         }
-        self.dialog_unknown(at, id, method, code);
     }
 
     /// Who is asked within a call and does not know it has lost it. A BYE follows, but where the call was known by nothing else.
     fn dialog_unknown(&mut self, at: &Context<'_, '_>, id: u32, method: Method, code: u16) {
-        let is_lost = |call: &&super::Call| call.is_conversation() && call.is_half_seen;
         let is_refused = code == 481 && matches!(method, Method::Invite | Method::Update);
-        if is_refused && self.calls.get(id).as_ref().is_some_and(is_lost) {
+        if is_refused && self.calls.get(id).is_some_and(|call| call.is_conversation() && call.is_half_seen) {
             self.lose(id, at.now, Event::DialogUnknown);
         }
     }
@@ -258,4 +261,12 @@ impl Signalling {
             self.numbers.cell(key).hold.observe(seconds);
         }
     }
+}
+
+/// A Session-Expires value (RFC 4028 section 4).
+fn session_expires(message: &Message<'_>) -> Option<Duration> {
+    let value = message.header(b"Session-Expires", Some(b'x'))?;
+    let digits = value.split(|&b| b == b';').next()?.trim_ascii();
+    let seconds = std::str::from_utf8(digits).ok()?.parse::<u32>().ok().filter(|seconds| *seconds > 0)?;
+    Some(Duration::from_secs(seconds.into()))
 }
