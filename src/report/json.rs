@@ -60,12 +60,8 @@ struct Registrations {
 
 #[derive(Serialize)]
 struct CallEntry {
-    call_id: String,
-    caller: String,
-    callee: String,
-    source: String,
-    destination: String,
-    started_at: f64,
+    #[serde(flatten)]
+    invite: Invite,
     setup_delay_seconds: Option<f64>,
     answer_delay_seconds: Option<f64>,
     duration_seconds: Option<f64>,
@@ -87,13 +83,20 @@ struct CallEntry {
 /// Another leg of a call.
 #[derive(Serialize)]
 struct Leg {
+    #[serde(flatten)]
+    invite: Invite,
+    final_status: Option<u16>,
+}
+
+/// What the first INVITE of a dialog says.
+#[derive(Serialize)]
+struct Invite {
     call_id: String,
     caller: String,
     callee: String,
     source: String,
     destination: String,
     started_at: f64,
-    final_status: Option<u16>,
 }
 
 /// The whole document, indented.
@@ -155,12 +158,7 @@ fn call(findings: &Findings, at: usize) -> CallEntry {
     let media = findings.media_of(at);
     let since_start = |time: Option<crate::time::Timestamp>| time.map(|time| time.seconds_since(call.started));
     CallEntry {
-        call_id: String::from_utf8_lossy(&call.call_id).into(),
-        caller: call.caller.to_string(),
-        callee: call.callee.to_string(),
-        source: call.source.to_string(),
-        destination: call.destination.to_string(),
-        started_at: call.started.seconds(),
+        invite: invite(call),
         setup_delay_seconds: since_start(call.set_up),
         answer_delay_seconds: since_start(call.answered),
         duration_seconds: media.duration,
@@ -178,13 +176,16 @@ fn call(findings: &Findings, at: usize) -> CallEntry {
 }
 
 fn leg(call: &Call) -> Leg {
-    Leg {
+    Leg { invite: invite(call), final_status: call.final_status }
+}
+
+fn invite(call: &Call) -> Invite {
+    Invite {
         call_id: String::from_utf8_lossy(&call.call_id).into(),
         caller: call.caller.to_string(),
         callee: call.callee.to_string(),
         source: call.source.to_string(),
         destination: call.destination.to_string(),
         started_at: call.started.seconds(),
-        final_status: call.final_status,
     }
 }
