@@ -1,6 +1,6 @@
 //! SIP messages (RFC 3261 section 7) as they are on real wires: a scanner that borrows and never allocates.
 
-use super::scan::{find, trim, trim_end};
+use super::scan::{self, Places, find, trim, trim_end};
 
 pub mod framing;
 mod header;
@@ -117,14 +117,14 @@ impl<'a> Message<'a> {
     /// form (RFC 3261 section 7.3.3). Where there may be one it scans the header again.
     pub fn headers<'n>(&self, name: &'n [u8], compact: Option<u8>) -> impl Iterator<Item = &'a [u8]> + use<'a, 'n> {
         let wanted = mark(name) | compact.map_or(0, |letter| mark(&[letter]));
-        let rest = if self.marks & wanted == 0 { &[] } else { self.head };
-        Fields { rest }
+        let head = if self.marks & wanted == 0 { &[] } else { self.head };
+        Fields::of(head)
             .fuse()
-            .filter(move |(field, _)| match field {
+            .filter(move |field| match field.name {
                 [letter] => compact.is_some_and(|compact| letter.eq_ignore_ascii_case(&compact)),
-                _ => field.eq_ignore_ascii_case(name),
+                _ => field.name.eq_ignore_ascii_case(name),
             })
-            .map(|(_, value)| value)
+            .map(|field| field.value)
     }
 
     /// The first of [`Self::headers`].
@@ -163,8 +163,10 @@ pub fn parse(payload: &[u8]) -> Result<Content<'_>, Malformed> {
     if bytes.iter().all(|&b| b == 0 || b == b' ') {
         return Ok(Content::KeepAlive);
     }
-    let line_end = find(bytes, b'\n').unwrap_or(bytes.len());
+    let mut ends = Places::of(b'\n', bytes);
+    let line_end = ends.next().unwrap_or(bytes.len());
     let start = start_line(trim_end(&bytes[..line_end]))?;
+    let mut fields = Fields { text: bytes, from: (line_end + 1).min(bytes.len()), ends };
     let mut message = Message {
         start,
         call_id: &[],
@@ -177,17 +179,16 @@ pub fn parse(payload: &[u8]) -> Result<Content<'_>, Malformed> {
         content_type: &[],
         user_agent: &[],
         has_credentials: false,
-        head: bytes.get(line_end + 1..).unwrap_or(&[]),
+        head: &bytes[fields.from..],
         marks: 0,
         body: &[],
         problem: None,
     };
     let mut length = None;
-    let mut fields = Fields { rest: message.head };
-    for (name, value) in &mut fields {
-        take(name, value, &mut message, &mut length);
+    while let Some(field) = fields.read() {
+        take(&field, &mut message, &mut length);
     }
-    let body = fields.rest;
+    let body = &bytes[fields.from..];
     message.body = body;
     if let Some(length) = length {
         match length {
@@ -256,27 +257,68 @@ fn status_line<'a>(version: &[u8], rest: &[u8]) -> Result<Start<'a>, Malformed> 
     }
 }
 
-/// Name and value of each header field; when they are done, `rest` is what stands behind the empty line.
-struct Fields<'a> {
-    rest: &'a [u8],
+/// A header field.
+struct Field<'a> {
+    name: &'a [u8],
+    /// The name as [`scan::name`] has it; 0 where it is longer.
+    key: u128,
+    value: &'a [u8],
 }
 
-impl<'a> Iterator for Fields<'a> {
-    type Item = (&'a [u8], &'a [u8]);
+/// The header fields; when they are done, the body begins at `from`.
+struct Fields<'a> {
+    text: &'a [u8],
+    /// Where the next line begins.
+    from: usize,
+    ends: Places<'a>,
+}
 
-    #[inline]
-    fn next(&mut self) -> Option<Self::Item> {
+impl<'a> Fields<'a> {
+    fn of(text: &'a [u8]) -> Fields<'a> {
+        Fields { text, from: 0, ends: Places::of(b'\n', text) }
+    }
+
+    /// The next line, with those that are folded onto it (RFC 3261 section 7.3.1).
+    #[inline(always)]
+    fn line(&mut self) -> (usize, &'a [u8]) {
+        let (text, start) = (self.text, self.from);
+        let mut end = self.ends.next().unwrap_or(text.len());
+        // No line is folded onto the empty one.
+        if !matches!(text[start..end], [] | [b'\r']) {
+            while let Some(b' ' | b'\t') = text.get(end + 1) {
+                end = self.ends.next().unwrap_or(text.len());
+            }
+        }
+        self.from = (end + 1).min(text.len());
+        (start, trim_end(&text[start..end]))
+    }
+
+    #[inline(always)]
+    fn read(&mut self) -> Option<Field<'a>> {
         loop {
-            let end = value_end(self.rest);
-            let line = trim_end(&self.rest[..end]);
-            self.rest = self.rest.get(end + 1..).unwrap_or(&[]);
+            let (start, line) = self.line();
             if line.is_empty() {
                 return None;
             }
-            if let Some(colon) = find(line, b':') {
-                return Some((trim_end(&line[..colon]), trim(&line[colon + 1..])));
-            }
+            let word = self.text[start..].first_chunk::<16>();
+            let near = word.and_then(|word| scan::find(word, b':'));
+            let Some(colon) = near.or_else(|| find(line, b':')).filter(|at| *at < line.len()) else { continue };
+            let (name, value) = (trim_end(&line[..colon]), trim(&line[colon + 1..]));
+            let key = match word {
+                Some(word) if near.is_some() => scan::folded(word, name.len()),
+                _ if name.len() <= 16 => scan::name(name),
+                _ => 0,
+            };
+            return Some(Field { name, key, value });
         }
+    }
+}
+
+impl<'a> Iterator for Fields<'a> {
+    type Item = Field<'a>;
+
+    fn next(&mut self) -> Option<Field<'a>> {
+        self.read()
     }
 }
 
@@ -287,56 +329,55 @@ fn mark(name: &[u8]) -> u64 {
     1 << ((first * 7 + name.len()) & 63)
 }
 
-/// Where a field ends: the first line end that no folded line (RFC 3261 section 7.3.1) follows.
-#[inline]
-fn value_end(bytes: &[u8]) -> usize {
-    let mut from = 0;
-    loop {
-        match find(&bytes[from..], b'\n') {
-            None => return bytes.len(),
-            Some(0) => return from,
-            Some(1) if bytes[from] == b'\r' => return from + 1,
-            Some(at) if matches!(bytes.get(from + at + 1), Some(b' ' | b'\t')) => from += at + 1,
-            Some(at) => return from + at,
+/// Keeps a field that later stages need; the first of a kind wins. Compact forms: RFC 3261 section 7.3.3.
+#[inline(always)]
+fn take<'a>(field: &Field<'a>, message: &mut Message<'a>, length: &mut Option<Option<usize>>) {
+    let value = field.value;
+    let keep = |kept: &mut &'a [u8]| {
+        if kept.is_empty() {
+            *kept = value;
         }
+    };
+    message.marks |= mark(field.name);
+    match field.key {
+        names::VIA | names::V if message.via.is_empty() => message.via = header::first_value(value),
+        names::FROM | names::F => keep(&mut message.from),
+        names::TO | names::T => keep(&mut message.to),
+        names::CALL_ID | names::I => keep(&mut message.call_id),
+        names::CSEQ if message.cseq.is_none() => message.cseq = header::cseq(value),
+        names::CONTACT | names::M => keep(&mut message.contact),
+        names::CONTENT_LENGTH | names::L if length.is_none() => {
+            *length = Some(header::number(value).map(|n| n as usize));
+        }
+        names::CONTENT_TYPE | names::C => keep(&mut message.content_type),
+        names::EXPIRES if message.expires.is_none() => message.expires = header::number(value),
+        names::USER_AGENT => keep(&mut message.user_agent),
+        names::AUTHORIZATION => message.has_credentials = true,
+        0 if field.name.eq_ignore_ascii_case(b"proxy-authorization") => message.has_credentials = true,
+        _ => {}
     }
 }
 
-/// Keeps a field that later stages need; the first of a kind wins. Compact forms: RFC 3261 section 7.3.3.
-#[inline]
-fn take<'a>(name: &[u8], value: &'a [u8], message: &mut Message<'a>, length: &mut Option<Option<usize>>) {
-    let is = |long: &[u8], short: u8| match name {
-        [letter] => letter.eq_ignore_ascii_case(&short),
-        _ => name.eq_ignore_ascii_case(long),
-    };
-    let Some(initial) = name.first() else { return };
-    message.marks |= mark(name);
-    match initial.to_ascii_lowercase() {
-        b'v' if message.via.is_empty() && is(b"via", b'v') => message.via = header::first_value(value),
-        b'f' if message.from.is_empty() && is(b"from", b'f') => message.from = value,
-        b't' if message.to.is_empty() && is(b"to", b't') => message.to = value,
-        b'i' if message.call_id.is_empty() && name.len() == 1 => message.call_id = value,
-        b'm' if message.contact.is_empty() && name.len() == 1 => message.contact = value,
-        b'l' if length.is_none() && name.len() == 1 => *length = Some(header::number(value).map(|n| n as usize)),
-        b'e' if message.expires.is_none() && name.eq_ignore_ascii_case(b"expires") => {
-            message.expires = header::number(value);
-        }
-        b'u' if message.user_agent.is_empty() && name.eq_ignore_ascii_case(b"user-agent") => message.user_agent = value,
-        b'a' if name.eq_ignore_ascii_case(b"authorization") => message.has_credentials = true,
-        b'p' if name.eq_ignore_ascii_case(b"proxy-authorization") => message.has_credentials = true,
-        b'c' => {
-            if message.call_id.is_empty() && name.eq_ignore_ascii_case(b"call-id") {
-                message.call_id = value;
-            } else if message.cseq.is_none() && name.eq_ignore_ascii_case(b"cseq") {
-                message.cseq = header::cseq(value);
-            } else if message.contact.is_empty() && name.eq_ignore_ascii_case(b"contact") {
-                message.contact = value;
-            } else if length.is_none() && name.eq_ignore_ascii_case(b"content-length") {
-                *length = Some(header::number(value).map(|n| n as usize));
-            } else if message.content_type.is_empty() && is(b"content-type", b'c') {
-                message.content_type = value;
-            }
-        }
-        _ => {}
-    }
+/// The header fields that are read of every message.
+mod names {
+    use super::scan::name;
+
+    pub const VIA: u128 = name(b"via");
+    pub const V: u128 = name(b"v");
+    pub const FROM: u128 = name(b"from");
+    pub const F: u128 = name(b"f");
+    pub const TO: u128 = name(b"to");
+    pub const T: u128 = name(b"t");
+    pub const CALL_ID: u128 = name(b"call-id");
+    pub const I: u128 = name(b"i");
+    pub const CSEQ: u128 = name(b"cseq");
+    pub const CONTACT: u128 = name(b"contact");
+    pub const M: u128 = name(b"m");
+    pub const CONTENT_LENGTH: u128 = name(b"content-length");
+    pub const L: u128 = name(b"l");
+    pub const CONTENT_TYPE: u128 = name(b"content-type");
+    pub const C: u128 = name(b"c");
+    pub const EXPIRES: u128 = name(b"expires");
+    pub const USER_AGENT: u128 = name(b"user-agent");
+    pub const AUTHORIZATION: u128 = name(b"authorization");
 }

@@ -1,5 +1,7 @@
 //! Parts of header values: parameters, URIs, numbers. Folds (CR, LF) are white space everywhere.
 
+use memchr::memrchr;
+
 use super::super::scan::{find, trim};
 use super::Method;
 
@@ -44,37 +46,32 @@ fn find_outside(value: &[u8], wanted: u8) -> Option<usize> {
 /// A header parameter's value (`tag`, `branch`, `expires`), without quotes.
 #[inline]
 pub fn parameter<'a>(value: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
-    let mut rest = match behind_uri(value) {
-        Some(rest) => &rest[find(rest, b';')? + 1..],
-        None => return hidden_parameter(value, name),
-    };
+    // The parameters of what has an address in brackets stand behind it.
+    let mut rest = memrchr(b'>', value).map_or(value, |bracket| &value[bracket + 1..]);
+    if find(rest, b'"').is_some() {
+        return hidden_parameter(value, name);
+    }
     loop {
-        let end = find(rest, b';').unwrap_or(rest.len());
-        if let Some(content) = content(&rest[..end], name) {
-            return Some(content);
+        rest = &rest[find(rest, b';')? + 1..];
+        match rest.split_at_checked(name.len()) {
+            Some((key, [b'=', content @ ..])) if key.eq_ignore_ascii_case(name) => {
+                return Some(trim(up_to(content, b';')));
+            }
+            // Few write white space around a name, or nothing behind it.
+            Some((key, _)) if trim(key).len() < key.len() || key.eq_ignore_ascii_case(name) => {
+                if let Some(content) = content(up_to(rest, b';'), name) {
+                    return Some(content);
+                }
+            }
+            _ => {}
         }
-        rest = rest.get(end + 1..)?;
     }
 }
 
-/// What stands behind a display name and an address in brackets, where no quotes follow that could hide a semicolon.
+/// What stands before the first `end`.
 #[inline]
-fn behind_uri(value: &[u8]) -> Option<&[u8]> {
-    let mut rest = value;
-    if let [b'"', quoted @ ..] = rest {
-        let end = find(quoted, b'"')?;
-        if find(&quoted[..end], b'\\').is_some() {
-            return None;
-        }
-        rest = &quoted[end + 1..];
-    }
-    if find(rest, b'"').is_some() {
-        return None;
-    }
-    match find(rest, b'<') {
-        Some(open) => Some(&rest[open + find(&rest[open..], b'>')? + 1..]),
-        None => Some(rest),
-    }
+fn up_to(bytes: &[u8], end: u8) -> &[u8] {
+    &bytes[..find(bytes, end).unwrap_or(bytes.len())]
 }
 
 /// As [`parameter`], of whatever comes.
@@ -91,7 +88,6 @@ fn hidden_parameter<'a>(value: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
 }
 
 /// The value of `name=value`, if it is that name.
-#[inline]
 fn content<'a>(piece: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
     let (key, content) = match find(piece, b'=') {
         Some(at) => (&piece[..at], &piece[at + 1..]),
@@ -151,16 +147,24 @@ pub fn host_of(uri: &[u8]) -> &[u8] {
 
 /// A number that fills the value (to its first parameter) and fits 32 bits.
 pub(super) fn number(value: &[u8]) -> Option<u32> {
-    let digits = value[..value.iter().position(|&b| b == b';').unwrap_or(value.len())].trim_ascii();
-    std::str::from_utf8(digits).ok().filter(|d| d.bytes().all(|b| b.is_ascii_digit()))?.parse().ok()
+    let (number, rest) = digits(value.trim_ascii_start())?;
+    matches!(rest.trim_ascii_start(), [] | [b';', ..]).then_some(number)
+}
+
+/// The digits at the beginning, at least one, and what is behind them.
+#[inline]
+fn digits(text: &[u8]) -> Option<(u32, &[u8])> {
+    let (mut number, mut rest) = (None, text);
+    while let [digit @ b'0'..=b'9', more @ ..] = rest {
+        number = Some(number.unwrap_or(0u32).checked_mul(10)?.checked_add(u32::from(digit - b'0'))?);
+        rest = more;
+    }
+    Some((number?, rest))
 }
 
 /// `CSeq: 4711 INVITE`; the number fits 32 bits (RFC 3261 section 8.1.1.5).
 pub(super) fn cseq(value: &[u8]) -> Option<(u32, Method)> {
-    let digits = value.iter().position(|b| !b.is_ascii_digit())?;
-    let method = value[digits..].trim_ascii();
-    if method.is_empty() || method.len() == value.len() - digits {
-        return None;
-    }
-    Some((number(&value[..digits])?, Method::from_bytes(method)))
+    let (number, rest) = digits(value)?;
+    let method = rest.trim_ascii();
+    (!method.is_empty() && method.len() < rest.len()).then(|| (number, Method::from_bytes(method)))
 }
