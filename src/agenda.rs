@@ -1,20 +1,31 @@
 //! When to look at which entry of a table next: nobody looks at all of them each second.
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
-
 use crate::time::Timestamp;
 
 /// Nothing is noted for later than this: what has left its table by then stands here for no longer.
 const HORIZON_NANOS: i64 = 60_000_000_000;
 
+/// One for each second up to the horizon, and some for what is noted a little late.
+const SECONDS: usize = 64;
+const NANOS_A_SECOND: i64 = 1_000_000_000;
+
 /// Forgotten entries that are not worth tidying up for.
 const TIDY: usize = 256;
 
 /// Times to look at entries, by their numbers. The entry itself keeps the time that holds; others for it are passed over.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Agenda {
-    looks: BinaryHeap<Reverse<(Timestamp, u64)>>,
+    /// What is due in each second, the seconds of a minute in turn.
+    seconds: [Vec<(Timestamp, u64)>; SECONDS],
+    /// The second up to which all that was due has been handed out.
+    reached: i64,
+    noted: usize,
+}
+
+impl Default for Agenda {
+    fn default() -> Self {
+        Agenda { seconds: [const { Vec::new() }; SECONDS], reached: 0, noted: 0 }
+    }
 }
 
 impl Agenda {
@@ -23,28 +34,46 @@ impl Agenda {
         let at = at.min(Timestamp::from_nanos(now.nanos().saturating_add(HORIZON_NANOS)));
         if look_at.is_none_or(|there| at < there) {
             *look_at = Some(at);
-            self.looks.push(Reverse((at, entry)));
+            // What is over already is due at once.
+            self.second(second(at).max(self.reached)).push((at, entry));
+            self.noted += 1;
         }
+    }
+
+    fn second(&mut self, second: i64) -> &mut Vec<(Timestamp, u64)> {
+        &mut self.seconds[second.rem_euclid(SECONDS as i64) as usize]
     }
 
     /// Forgets what is noted for entries that have left their table, or was noted sooner, where they may be more than the entries of the table.
     pub fn tidy(&mut self, table: usize, holds: impl Fn(Timestamp, u64) -> bool) {
-        if self.looks.len() > 2 * table + TIDY {
-            self.looks.retain(|Reverse((at, entry))| holds(*at, *entry));
-            self.looks.shrink_to(table + TIDY);
+        if self.noted > 2 * table + TIDY {
+            for noted in &mut self.seconds {
+                noted.retain(|(at, entry)| holds(*at, *entry));
+                noted.shrink_to(noted.len() + TIDY / SECONDS);
+            }
+            self.noted = self.seconds.iter().map(Vec::len).sum();
         }
     }
 
-    /// The entries to look at now, each with the time that was noted. All at once: what is noted meanwhile waits for the next
-    /// time, even at the end of all times.
+    /// The entries to look at now, in the order of their times, each with the time that was noted. All at once: what is noted
+    /// meanwhile waits for the next time, even at the end of all times.
     pub fn due(&mut self, now: Timestamp) -> Vec<(Timestamp, u64)> {
+        let until = second(now);
+        // A clock that was set back: what was noted before waits until its time comes again.
+        let from = self.reached.min(until).max(until.saturating_sub(SECONDS as i64 - 1));
         let mut due = Vec::new();
-        while let Some(Reverse(first)) = self.looks.peek().copied().filter(|Reverse((at, _))| *at <= now) {
-            self.looks.pop();
-            due.push(first);
+        for passed in from..=until {
+            due.extend(self.second(passed).extract_if(.., |(at, _)| *at <= now));
         }
+        self.reached = until;
+        self.noted -= due.len();
+        due.sort_unstable();
         due
     }
+}
+
+fn second(at: Timestamp) -> i64 {
+    at.nanos().div_euclid(NANOS_A_SECOND)
 }
 
 /// Whether the time that was noted is the one that holds; then none is noted any more.

@@ -34,9 +34,9 @@ fn ours(bytes: &[u8]) -> Option<Reading> {
         },
         call_id: text(message.call_id),
         cseq: (number, method.name().to_owned()),
-        from_tag: sip::parameter(message.from, b"tag").map(text),
-        to_tag: sip::parameter(message.to, b"tag").map(text),
-        branch: sip::parameter(message.via, b"branch").map(text),
+        from_tag: sip::parameter(message.from, sip::Name::TAG).map(text),
+        to_tag: sip::parameter(message.to, sip::Name::TAG).map(text),
+        branch: sip::parameter(message.via, sip::Name::BRANCH).map(text),
         body: message.body.to_vec(),
     })
 }

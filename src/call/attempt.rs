@@ -6,7 +6,9 @@ use super::cell::CellKey;
 use super::country::Country;
 use super::dialog::{Call, Confirmed, State};
 use super::hold::Hold;
+use super::names::Names;
 use super::outcome::{Cause, EndedBy, Event, Outcome, Refusal, of_event, of_refusal};
+use super::transactions::Recent;
 use super::{Context, Effect, Signalling, reason};
 
 impl Signalling {
@@ -23,8 +25,13 @@ impl Signalling {
         let is_passed_on = !is_tag_known && site.is_passed_on(call.destination.ip, at.from.ip);
         let is_over = call.state == State::Ended;
         if is_over && is_later && (call.answered.is_some() || call.is_half_seen) {
+            let recent = std::mem::take(&mut call.recent);
             self.leave(id, at.now, EndedBy::Timeout);
-            return Some(self.new_call(at));
+            let id = self.new_call(at);
+            if let Some(call) = self.calls.get_mut(id) {
+                call.recent = recent;
+            }
+            return Some(id);
         }
         if is_other_branch && at.from != call.source || is_passed_on && !is_over {
             self.next_hop(at, id);
@@ -75,18 +82,17 @@ impl Signalling {
         if self.calls.is_full() {
             self.make_room(at.now);
         }
-        self.serial += 1;
         let (source, destination) = at.way();
         let country = match self.settings.countries {
             true => Country::called(at.message, &self.settings.business.plan),
             false => Country::UNKNOWN,
         };
         let id = self.calls.insert(Call {
-            serial: self.serial,
+            serial: 0,
             leg_of: 0,
-            call_id: at.message.call_id.into(),
-            caller: super::party(at.message.from),
-            callee: super::party(at.message.to),
+            call_id: at.marks.call_id,
+            names: Names::new(at.message.call_id, at.message.from, at.message.to),
+            recent: Recent::default(),
             source,
             destination,
             key: key(self, at),

@@ -103,7 +103,9 @@ impl Business {
 
     /// A call was answered.
     pub fn answered(&mut self, now: Timestamp, call: &Call, numbers: &mut Numbers) {
-        if let Some(pair) = self.pair(&call.caller, &call.callee) {
+        if self.callbacks.len() > 0
+            && let Some(pair) = self.pair(call.names.caller(), call.names.callee())
+        {
             numbers.callbacks += self.callbacks.answered(now, call.started, pair);
         }
     }
@@ -111,12 +113,12 @@ impl Business {
     /// A call ended; its outcome is known.
     pub fn ended(&mut self, now: Timestamp, call: &Call, numbers: &mut Numbers) {
         if matches!(call.outcome, Some(Outcome::NoAnswer | Outcome::Busy | Outcome::Cancelled))
-            && let Some(pair) = self.pair(&call.caller, &call.callee)
+            && let Some(pair) = self.pair(call.names.caller(), call.names.callee())
         {
             self.callbacks.missed(now, pair);
         }
         if !self.rates.is_empty() {
-            let called = Number::parse(call.callee.as_bytes(), &self.plan).map_or(Called::Name, Called::Number);
+            let called = Number::parse(call.names.callee().as_bytes(), &self.plan).map_or(Called::Name, Called::Number);
             self.rates.count(call.key, called, talk(now, call), &mut numbers.cost);
         }
     }

@@ -9,7 +9,9 @@ use super::cell::CellKey;
 use super::country::Country;
 use super::hold::Hold;
 use super::marks::Marks;
+use super::names::Names;
 use super::outcome::{Cause, EndedBy, Outcome};
+use super::transactions::Recent;
 
 /// RFC 3261 section 17.1.1.1: whoever has no answer for so long sends again.
 const T1_NANOS: i64 = 500_000_000;
@@ -83,14 +85,15 @@ impl Confirmed {
 /// A call, from its first INVITE to half a minute after its end.
 #[derive(Clone, Debug)]
 pub struct Call {
-    /// Number of the call within this run; what streams are bound by.
+    /// Number of the call within this run, in the order of their beginnings; what streams are bound by. The table gives it.
     pub serial: u64,
     /// The call that this is another leg of, by a header that says so; zero: none. A leg is counted nowhere.
     pub leg_of: u64,
-    pub call_id: Box<[u8]>,
-    /// User part of the From and To URIs, or the host where there is none.
-    pub caller: Box<str>,
-    pub callee: Box<str>,
+    /// Fingerprint of the Call-ID.
+    pub call_id: u64,
+    pub names: Names,
+    /// Its messages of the last half minute.
+    pub recent: Recent,
     /// First hop of the first INVITE.
     pub source: Endpoint,
     pub destination: Endpoint,

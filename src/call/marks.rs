@@ -4,7 +4,7 @@ use std::hash::BuildHasher;
 
 use foldhash::fast::RandomState;
 
-use crate::wire::sip::{Message, Start, parameter};
+use crate::wire::sip::{Message, Name, Start, parameter, via_parameter};
 
 /// Fingerprints of the parts of a message that name its dialog and its transaction (RFC 3261 sections 12, 17.1.3).
 #[derive(Clone, Copy, Debug)]
@@ -22,13 +22,13 @@ pub struct Marks {
 
 impl Marks {
     pub fn of(message: &Message<'_>, hasher: &RandomState) -> Marks {
-        let tag = |value| parameter(value, b"tag");
+        let tag = |value| parameter(value, Name::TAG);
         let (call_id, from_tag) = (hasher.hash_one(message.call_id), hasher.hash_one(tag(message.from)));
         let to_tag = tag(message.to).map(|tag| hasher.hash_one(Some(tag)));
         let request = hasher.hash_one((call_id, from_tag, message.cseq));
         Marks {
             call_id,
-            branch: hasher.hash_one(parameter(message.via, b"branch")),
+            branch: hasher.hash_one(via_parameter(message.via, Name::BRANCH)),
             from_tag,
             to_tag,
             request,

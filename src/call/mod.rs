@@ -14,12 +14,12 @@ mod hold;
 mod hours;
 mod legs;
 mod marks;
+mod names;
 mod number;
 mod numbers;
 pub mod outcome;
 mod reason;
 mod registrations;
-mod relay;
 mod suspicious;
 mod sweep;
 mod table;
@@ -33,9 +33,9 @@ use std::sync::Arc;
 use foldhash::fast::RandomState;
 
 use crate::agenda::Agenda;
-use crate::site::{Direction, Site};
+use crate::site::{Direction, PeerId, Site};
 use crate::time::Timestamp;
-use crate::wire::sip::{self, Malformed, Message, Method, Party, Start};
+use crate::wire::sip::{Malformed, Message, Method, Party, Start};
 use crate::wire::{Endpoint, Transport, sdp};
 
 use agents::{Agent, Agents};
@@ -45,7 +45,7 @@ use marks::Marks;
 use registrations::Registrations;
 use suspicious::Suspicious;
 use table::Table;
-use transactions::{Seen, Transactions};
+use transactions::{Hop, Recent, Seen, Transactions};
 use voice_reports::VoiceReports;
 
 pub use agents::Settings as AgentSettings;
@@ -126,7 +126,6 @@ pub struct Signalling {
     hasher: RandomState,
     calls: Table,
     transactions: Transactions,
-    relays: relay::Relays,
     legs: Legs,
     registrations: Registrations,
     voice_reports: VoiceReports,
@@ -138,7 +137,6 @@ pub struct Signalling {
     /// Serials of calls that ended, in that order.
     ended: VecDeque<u64>,
     effects: Vec<Effect>,
-    serial: u64,
     reports: Vec<Call>,
 }
 
@@ -169,7 +167,6 @@ impl Signalling {
             calls: Table::new(settings.max_calls, hasher.clone()),
             legs: Legs::new(settings.leg_headers.clone(), settings.max_calls),
             transactions: Transactions::new(settings.max_transactions),
-            relays: relay::Relays::new(settings.max_transactions),
             registrations: Registrations::new(settings.max_registrations),
             voice_reports: VoiceReports::new(settings.max_calls, settings.keep_reports),
             numbers: Numbers::new(&settings),
@@ -182,7 +179,6 @@ impl Signalling {
             agenda: Agenda::default(),
             ended: VecDeque::new(),
             effects: Vec::new(),
-            serial: 0,
             reports: Vec::new(),
         }
     }
@@ -217,34 +213,52 @@ impl Signalling {
         let marks = Marks::of(message, &self.hasher);
         let agent = self.agents.of(now, message.user_agent);
         let context = Context { now, from, to, message, marks, agent };
-        match self.transactions.see(now, message, (from, to), &marks) {
+        let known = self.calls.find(marks.call_id).and_then(|id| self.calls.get_mut(id));
+        // What may begin a call is given to it once it has.
+        let mut begun = (known.is_none() && method == Method::Invite).then(Recent::default);
+        let recent = known.map(|call| &mut call.recent).or(begun.as_mut());
+        let hop = Hop { now, from, to, direction };
+        let (seen, stay) = self.transactions.see(&hop, message, &marks, &self.site, recent);
+        self.seen(&context, method, peer, seen, stay);
+        if let Some(recent) = begun {
+            match self.calls.find(marks.call_id).and_then(|id| self.calls.get_mut(id)) {
+                Some(call) => call.recent = recent,
+                None => self.transactions.keep_all(recent),
+            }
+        }
+    }
+
+    /// A message, and what it is to those before it.
+    fn seen(&mut self, context: &Context<'_, '_>, method: Method, peer: PeerId, seen: Seen, stay: Option<f64>) {
+        let Context { now, from, message, agent, .. } = *context;
+        match seen {
             Seen::Again => {
                 let kind = if matches!(message.start, Start::Request { .. }) { "request" } else { "response" };
                 self.numbers.count_retransmission(method, kind, peer);
-                self.repeated(&context, method);
+                self.repeated(context, method);
                 return;
             }
             Seen::FirstResponse(asked) => {
                 self.numbers.observe_response(method, peer, now.seconds_since(asked));
                 if method == Method::Bye {
-                    self.bye_answered(&context, asked);
+                    self.bye_answered(context, asked);
                 }
             }
             Seen::First => {}
         }
-        if let Some(seconds) = self.relays.see(now, (from, to), message, &marks, &self.site) {
+        if let Some(seconds) = stay {
             self.numbers.observe_relay(method, seconds);
         }
-        self.suspicious.see(&context, &self.site, &mut self.numbers.suspicious);
+        self.suspicious.see(context, &self.site, &mut self.numbers.suspicious);
         match message.start {
             Start::Request { method: Method::Register, .. } => {
                 if self.registrations.request(now, (peer, agent.family), message, &mut self.numbers.registrations) {
-                    self.suspicious.register(&context, &self.site, &mut self.numbers.suspicious);
+                    self.suspicious.register(context, &self.site, &mut self.numbers.suspicious);
                 }
             }
             Start::Response { code } if method == Method::Register => {
                 if self.registrations.response(now, code, message, &mut self.numbers.registrations) {
-                    self.suspicious.registered(&context);
+                    self.suspicious.registered(context);
                 }
             }
             Start::Request { method, .. } => {
@@ -252,9 +266,9 @@ impl Signalling {
                     let content = (message.content_type, message.body);
                     self.voice_reports.take(now, (from, peer), content, &mut self.numbers.voice_reports);
                 }
-                self.request(&context, method);
+                self.request(context, method);
             }
-            Start::Response { code } => self.response(&context, method, code),
+            Start::Response { code } => self.response(context, method, code),
         }
     }
 
@@ -276,7 +290,7 @@ impl Signalling {
     /// A repeated INVITE, or 18x, starts the wait for an answer anew.
     fn repeated(&mut self, at: &Context<'_, '_>, method: Method) {
         if method == Method::Invite
-            && let Some(id) = self.calls.find(at.marks.call_id, at.message.call_id)
+            && let Some(id) = self.calls.find(at.marks.call_id)
             && let Some(call) = self.calls.get_mut(id)
             && at.message.cseq.is_some_and(|(number, _)| number == call.cseq)
             && matches!(at.message.start, Start::Request { .. } | Start::Response { code: 101..=199 })
@@ -285,20 +299,4 @@ impl Signalling {
             call.last_message = at.now;
         }
     }
-}
-
-/// Who a From or To value names: user part or number, else the host.
-fn party(value: &[u8]) -> Box<str> {
-    let uri = sip::uri_of(value);
-    let user = sip::user_of(uri);
-    let name = if user.is_empty() { sip::host_of(uri) } else { user };
-    if name.len() <= 128
-        && name.iter().all(|b| (b' '..=b'~').contains(b))
-        && let Ok(plain) = std::str::from_utf8(name)
-    {
-        return plain.into();
-    }
-    let name = String::from_utf8_lossy(&name[..name.len().min(128)]);
-    // Control characters would reach the terminal of whoever reads a report.
-    name.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
 }

@@ -1,6 +1,6 @@
 //! Reason header fields (RFC 3326): why a request was sent, or a response given.
 
-use crate::wire::sip::{Message, parameter};
+use crate::wire::sip::{Message, Name, parameter};
 
 use super::outcome::Reason;
 
@@ -9,8 +9,8 @@ pub fn of(message: &Message<'_>) -> Reason {
     let mut reason = Reason::default();
     for value in message.headers(b"Reason", None).flat_map(|field| field.split(|&b| b == b',')) {
         let protocol = value.split(|&b| b == b';').next().unwrap_or_default().trim_ascii();
-        let Some(cause) =
-            parameter(value, b"cause").and_then(|cause| std::str::from_utf8(cause).ok()?.parse::<u16>().ok())
+        let Some(cause) = parameter(value, Name::new(b"cause"))
+            .and_then(|cause| std::str::from_utf8(cause).ok()?.parse::<u16>().ok())
         else {
             continue;
         };

@@ -6,6 +6,7 @@ use crate::time::Timestamp;
 use super::attempt::unanswered;
 use super::dialog::{Call, State};
 use super::outcome::{EndedBy, Event, of_event};
+use super::transactions::Recent;
 use super::{Effect, Signalling};
 
 /// RFC 3261 section 17.1.1.2: 64 * T1, for so long a message of a call that ended may be repeated.
@@ -115,7 +116,7 @@ impl Signalling {
             self.numbers.cell(call.key).disconnect_timeouts += 1;
         }
         if self.settings.keep_reports {
-            self.reports.push(call);
+            self.reports.push(Call { recent: Recent::default(), ..call });
         }
     }
 
@@ -144,11 +145,12 @@ impl Signalling {
     /// Entries in each table, for `sidetone_tracked_entries`.
     pub fn tracked(&self) -> impl IntoIterator<Item = (&'static str, usize)> {
         let (attempts, bindings) = self.registrations.lengths();
+        let (transactions, passing) = self.transactions.lengths();
         let (sources, credentials) = self.suspicious.lengths();
         [
             ("calls", self.calls.len()),
-            ("transactions", self.transactions.len()),
-            ("passing_messages", self.relays.len()),
+            ("transactions", transactions),
+            ("passing_messages", passing),
             ("leg_headers", self.legs.len()),
             ("registration_attempts", attempts),
             ("registrations", bindings),
@@ -163,11 +165,12 @@ impl Signalling {
     /// Entries that gave way at the cap of each table.
     pub fn evicted(&self) -> impl IntoIterator<Item = (&'static str, u64)> {
         let (attempts, bindings) = self.registrations.evicted();
+        let (transactions, passing) = self.transactions.evicted();
         let (sources, credentials) = self.suspicious.evicted();
         [
             ("calls", self.calls.evicted),
-            ("transactions", self.transactions.evicted()),
-            ("passing_messages", self.relays.evicted()),
+            ("transactions", transactions),
+            ("passing_messages", passing),
             ("leg_headers", self.legs.evicted()),
             ("registration_attempts", attempts),
             ("registrations", bindings),

@@ -10,30 +10,35 @@ use super::dialog::{Call, State};
 /// How many calls are looked at to find one to evict.
 const EVICTION_SAMPLE: usize = 16;
 
+/// Bits of a serial that are the call's slot: 16 million calls at once, and as many a second for 18 hours.
+const SLOT_BITS: u32 = 24;
+
 /// At most `capacity` calls.
 #[derive(Debug)]
 pub struct Table {
     hasher: RandomState,
+    /// By the fingerprint of the Call-ID: of ten thousand calls two have the same once in 10^11 times.
     index: HashTable<u32>,
-    serials: std::collections::HashMap<u64, u32, RandomState>,
     slots: Vec<Option<Call>>,
     free: Vec<u32>,
     capacity: usize,
     hand: usize,
+    /// Calls that there were.
+    count: u64,
     pub evicted: u64,
 }
 
 impl Table {
-    /// `hasher` is the one that the hashes of Call-IDs, given to [`Self::find`], come from.
+    /// `hasher` is the one that the fingerprints of Call-IDs, given to [`Self::find`], come from.
     pub fn new(capacity: usize, hasher: RandomState) -> Table {
         Table {
             hasher,
             index: HashTable::new(),
-            serials: Default::default(),
             slots: Vec::new(),
             free: Vec::new(),
-            capacity: capacity.max(1),
+            capacity: capacity.clamp(1, 1 << SLOT_BITS),
             hand: 0,
+            count: 0,
             evicted: 0,
         }
     }
@@ -47,56 +52,57 @@ impl Table {
     }
 
     /// Where the call of this Call-ID is.
-    pub fn find(&self, hash: u64, call_id: &[u8]) -> Option<u32> {
-        self.index.find(hash, |at| slot(&self.slots, *at).is_some_and(|call| &*call.call_id == call_id)).copied()
+    #[inline]
+    pub fn find(&self, call_id: u64) -> Option<u32> {
+        self.index.find(call_id, |at| slot(&self.slots, *at).is_some_and(|call| call.call_id == call_id)).copied()
     }
 
     /// The same, for a Call-ID that some header names.
     pub fn find_named(&self, call_id: &[u8]) -> Option<u32> {
-        self.find(self.hasher.hash_one(call_id), call_id)
+        self.find(self.hasher.hash_one(call_id))
     }
 
+    /// Where the call of this number is.
+    #[inline]
     pub fn by_serial(&self, serial: u64) -> Option<u32> {
-        self.serials.get(&serial).copied()
+        let at = serial as u32 & ((1 << SLOT_BITS) - 1);
+        slot(&self.slots, at).filter(|call| call.serial == serial).map(|_| at)
     }
 
+    #[inline]
     pub fn get_mut(&mut self, at: u32) -> Option<&mut Call> {
         self.slots.get_mut(at as usize)?.as_mut()
     }
 
+    #[inline]
     pub fn get(&self, at: u32) -> Option<&Call> {
         slot(&self.slots, at)
     }
 
-    /// Puts a call in; the caller has made room and knows that its Call-ID is not there.
-    pub fn insert(&mut self, call: Call) -> u32 {
-        let (serial, hash) = (call.serial, self.hasher.hash_one(&*call.call_id));
-        let at = match self.free.pop() {
-            Some(at) => {
-                self.slots[at as usize] = Some(call);
-                at
+    /// Puts a call in, which gets its serial here; the caller has made room and knows that its Call-ID is not there.
+    pub fn insert(&mut self, mut call: Call) -> u32 {
+        let at = self.free.pop().unwrap_or_else(|| {
+            if self.slots.len() == self.slots.capacity() {
+                // Doubling would leave up to half of the slots unused.
+                self.slots.reserve_exact((self.slots.len() / 4).max(64));
             }
-            None => {
-                if self.slots.len() == self.slots.capacity() {
-                    // Doubling would leave up to half of the slots unused.
-                    self.slots.reserve_exact((self.slots.len() / 4).max(64));
-                }
-                self.slots.push(Some(call));
-                self.slots.len() as u32 - 1
-            }
-        };
-        self.serials.insert(serial, at);
-        let (slots, hasher) = (&self.slots, &self.hasher);
-        self.index.insert_unique(hash, at, |at| slot(slots, *at).map_or(0, |call| hasher.hash_one(&*call.call_id)));
+            self.slots.push(None);
+            self.slots.len() as u32 - 1
+        });
+        self.count += 1;
+        call.serial = self.count << SLOT_BITS | u64::from(at);
+        let call_id = call.call_id;
+        self.slots[at as usize] = Some(call);
+        let slots = &self.slots;
+        self.index.insert_unique(call_id, at, |at| slot(slots, *at).map_or(0, |call| call.call_id));
         at
     }
 
     pub fn remove(&mut self, at: u32) -> Option<Call> {
         let call = self.slots.get_mut(at as usize)?.take()?;
-        if let Ok(entry) = self.index.find_entry(self.hasher.hash_one(&*call.call_id), |other| *other == at) {
+        if let Ok(entry) = self.index.find_entry(call.call_id, |other| *other == at) {
             entry.remove();
         }
-        self.serials.remove(&call.serial);
         self.free.push(at);
         Some(call)
     }

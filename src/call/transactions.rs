@@ -1,18 +1,23 @@
-//! Which messages were there before (retransmissions), and when a response's request was sent.
+//! The messages of the last half minute: which come again (retransmissions), which response answers which request, and which
+//! come into this host and go out of it again, so that it shows how long a proxy on it took.
 
 use std::hash::BuildHasher;
 
 use foldhash::fast::RandomState;
 
 use crate::generations::Generations;
+use crate::site::{Direction, Site};
 use crate::time::Timestamp;
 use crate::wire::Endpoint;
-use crate::wire::sip::{Message, Start};
+use crate::wire::sip::{Message, Method, Start};
 
 use super::marks::Marks;
 
-/// RFC 3261 section 17: no transaction repeats a message for longer than 64 * T1 = 32 s.
+/// RFC 3261 section 17: no transaction repeats a message for longer than 64 * T1 = 32 s, nor does a proxy hold one back for longer.
 const LIFETIME_NANOS: i64 = 32_000_000_000;
+
+/// Messages that a call remembers itself: a setup with a challenge on both sides of a proxy has fewer.
+const OF_A_CALL: usize = 32;
 
 /// What a message is to those before it.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -24,59 +29,265 @@ pub enum Seen {
     FirstResponse(Timestamp),
 }
 
+/// Where a message was seen.
+#[derive(Clone, Copy, Debug)]
+pub struct Hop {
+    pub now: Timestamp,
+    pub from: Endpoint,
+    pub to: Endpoint,
+    pub direction: Direction,
+}
+
+/// A message on its hop. Small, as there are ten for each call.
 #[derive(Clone, Copy, Debug)]
 struct Entry {
     at: Timestamp,
+    /// Fingerprints of the sender, and of the address that it went to.
+    from: u32,
+    to: u32,
+    to_local: bool,
+    to_loopback: bool,
+    /// Whether a response to it was seen.
     answered: bool,
 }
 
-/// Fingerprints of the messages of the last 32 to 64 s.
+impl Entry {
+    fn is_over(&self, now: Timestamp) -> bool {
+        now.nanos_since(self.at) > LIFETIME_NANOS
+    }
+}
+
+/// What a message is found by.
+#[derive(Clone, Copy, Debug)]
+struct Names {
+    /// The message and its hop: addresses and top Via branch (RFC 3261 section 17.1.3).
+    on_hop: u64,
+    /// What it keeps on all hops; zero where each hop makes its own.
+    passing: u64,
+}
+
+/// The messages of one call: found where the call is found, as there are too many calls for a table of all to be near at hand.
+#[derive(Clone, Debug, Default)]
+pub struct Recent {
+    entries: Vec<(Names, Entry)>,
+}
+
+impl Recent {
+    fn find(&mut self, now: Timestamp, is: impl Fn(&Names) -> bool) -> Option<&mut Entry> {
+        // From the end: of the same message on several hops the last one counts.
+        let found = self.entries.iter_mut().rev().find(|(names, entry)| is(names) && !entry.is_over(now));
+        found.map(|(_, entry)| entry)
+    }
+
+    /// Whether there was room.
+    fn push(&mut self, names: Names, entry: Entry) -> bool {
+        if self.entries.len() == self.entries.capacity() {
+            self.entries.retain(|(_, old)| !old.is_over(entry.at));
+            match self.entries.capacity() - self.entries.len() {
+                0 if self.entries.len() >= OF_A_CALL => return false,
+                0 => self.entries.reserve_exact(8),
+                _ => {}
+            }
+        }
+        self.entries.push((names, entry));
+        true
+    }
+}
+
+/// The messages of the last 32 to 64 s that no call remembers.
 #[derive(Debug)]
 pub struct Transactions {
     hasher: RandomState,
     entries: Generations<u64, Entry>,
+    passing: Generations<u64, Entry>,
 }
 
 impl Transactions {
     pub fn new(capacity: usize) -> Transactions {
-        Transactions { hasher: RandomState::default(), entries: Generations::new(capacity, LIFETIME_NANOS) }
+        Transactions {
+            hasher: RandomState::default(),
+            entries: Generations::new(capacity, LIFETIME_NANOS),
+            passing: Generations::new(capacity, LIFETIME_NANOS),
+        }
     }
 
-    pub fn len(&self) -> usize {
-        self.entries.len()
+    /// Messages, and messages that may go on.
+    pub fn lengths(&self) -> (usize, usize) {
+        (self.entries.len(), self.passing.len())
     }
 
-    pub fn evicted(&self) -> u64 {
-        self.entries.evicted
+    pub fn evicted(&self) -> (u64, u64) {
+        (self.entries.evicted, self.passing.evicted)
     }
 
+    /// Takes a message in, of the call whose others are given. Where it is the same as one that came into this host before and
+    /// leaves it now, its stay is given too, seconds.
     pub fn see(
         &mut self,
-        now: Timestamp,
+        hop: &Hop,
         message: &Message<'_>,
-        (from, to): (Endpoint, Endpoint),
         marks: &Marks,
-    ) -> Seen {
-        self.entries.turn(now);
-        // A transaction is its hop, top Via branch, CSeq and Call-ID (RFC 3261 section 17.1.3); a response adds code and To tag.
-        let (is_response, hop) = match message.start {
-            Start::Request { .. } => (false, (from, to)),
-            Start::Response { .. } => (true, (to, from)),
-        };
-        let on_hop = |identity: u64| self.hasher.hash_one((hop, marks.branch, identity));
-        let own = on_hop(marks.message);
-        if self.entries.get(&own).is_some() {
-            return Seen::Again;
+        site: &Site,
+        recent: Option<&mut Recent>,
+    ) -> (Seen, Option<f64>) {
+        let now = hop.now;
+        let (names, asked) = self.names(hop, message, marks);
+        let mut none = Recent::default();
+        let has_call = recent.is_some();
+        let recent = recent.unwrap_or(&mut none);
+        let of_call = recent.find(now, |other| other.on_hop == names.on_hop);
+        if of_call.or_else(|| self.entries.get_mut(&names.on_hop)).is_some() {
+            return (Seen::Again, None);
         }
-        let request = is_response.then(|| on_hop(marks.request));
-        let seen = match request.and_then(|request| self.entries.get_mut(&request)) {
-            Some(entry) if !entry.answered => {
-                entry.answered = true;
-                Seen::FirstResponse(entry.at)
-            }
-            _ => Seen::First,
+        let own = Entry {
+            at: now,
+            from: self.hasher.hash_one(hop.from) as u32,
+            to: self.hasher.hash_one(hop.to.ip) as u32,
+            to_local: matches!(hop.direction, Direction::Inbound | Direction::Internal),
+            to_loopback: hop.to.ip.is_loopback(),
+            answered: false,
         };
-        self.entries.insert(own, Entry { at: now, answered: false });
-        seen
+        let of_call = recent.find(now, |other| other.passing == names.passing);
+        let before = of_call.map(|before| *before).or_else(|| self.passing.get(&names.passing).copied());
+        let before = before.filter(|before| names.passing != 0 && self.goes_on(before, hop, site));
+        let stay = before.map(|before| now.seconds_since(before.at).max(0.0));
+        let asked = asked.and_then(|asked| {
+            let of_call = recent.find(now, |other| other.on_hop == asked);
+            of_call.or_else(|| self.entries.get_mut(&asked)).filter(|request| !request.answered)
+        });
+        let seen = asked.map_or(Seen::First, |request| {
+            request.answered = true;
+            Seen::FirstResponse(request.at)
+        });
+        if !has_call || !recent.push(names, own) {
+            self.keep(names, own);
+        }
+        (seen, stay)
+    }
+
+    /// What the message is found by, and the request that it answers on the same hop.
+    fn names(&self, hop: &Hop, message: &Message<'_>, marks: &Marks) -> (Names, Option<u64>) {
+        let (is_response, ends, own) = match message.start {
+            // Each hop makes its own 100 and, for a refusal, its own ACK (RFC 3261 sections 16.7, 17.1.1.3).
+            Start::Request { method, .. } => (false, (hop.from, hop.to), method == Method::Ack),
+            Start::Response { code } => (true, (hop.to, hop.from), code == 100),
+        };
+        let hop = self.hasher.hash_one((ends, marks.branch));
+        let on_hop = |identity: u64| self.hasher.hash_one((hop, identity));
+        let names = Names { on_hop: on_hop(marks.message), passing: if own { 0 } else { marks.message } };
+        (names, is_response.then(|| on_hop(marks.request)))
+    }
+
+    /// Whether a message came to this host before, and leaves it now; back to where it came from is no way through.
+    fn goes_on(&self, before: &Entry, hop: &Hop, site: &Site) -> bool {
+        let from_local = matches!(hop.direction, Direction::Outbound | Direction::Internal);
+        let is_passed_on = match before.to == self.hasher.hash_one(hop.from.ip) as u32 {
+            true => !site.knows_itself() || from_local,
+            // An address of the loopback is any program's.
+            false => before.to_local && from_local && !before.to_loopback && !hop.from.ip.is_loopback(),
+        };
+        is_passed_on && before.from != self.hasher.hash_one(hop.to) as u32
+    }
+
+    /// Keeps the messages of what has become no call.
+    pub fn keep_all(&mut self, recent: Recent) {
+        for (names, entry) in recent.entries {
+            self.keep(names, entry);
+        }
+    }
+
+    fn keep(&mut self, names: Names, entry: Entry) {
+        self.entries.turn(entry.at);
+        self.entries.insert(names.on_hop, entry);
+        if names.passing != 0 {
+            self.passing.turn(entry.at);
+            match self.passing.get_mut(&names.passing) {
+                Some(before) => *before = entry,
+                None => self.passing.insert(names.passing, entry),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::Ip;
+    use crate::wire::sip::{self, Content};
+
+    fn at(millis: i64) -> Timestamp {
+        Timestamp::from_nanos(1_700_000_000_000_000_000 + millis * 1_000_000)
+    }
+
+    fn endpoint(host: u8) -> Endpoint {
+        Endpoint { ip: Ip::v4([192, 0, 2, host]), port: 5060 }
+    }
+
+    /// Of a call that remembers its messages, and of none.
+    fn both() -> [(Transactions, Option<Recent>); 2] {
+        [(Transactions::new(16), None), (Transactions::new(16), Some(Recent::default()))]
+    }
+
+    fn see(
+        (transactions, recent): &mut (Transactions, Option<Recent>),
+        millis: i64,
+        (from, to): (u8, u8),
+        start: &str,
+        cseq: &str,
+    ) -> (Seen, Option<f64>) {
+        let text = format!("{start}\r\nCall-ID: c\r\nCSeq: {cseq}\r\nFrom: <sip:a@a>;tag=1\r\nTo: <sip:b@b>\r\n\r\n");
+        let Ok(Content::Message(message)) = sip::parse(text.as_bytes()) else { panic!("no message") };
+        let marks = Marks::of(&message, &transactions.hasher);
+        let hop = Hop { now: at(millis), from: endpoint(from), to: endpoint(to), direction: Direction::Transit };
+        transactions.see(&hop, &message, &marks, &Site::default(), recent.as_mut())
+    }
+
+    #[test]
+    fn what_goes_on_tells_its_stay() {
+        for mut seen in both() {
+            let invite = "INVITE sip:b@b SIP/2.0";
+            assert_eq!(see(&mut seen, 0, (1, 2), invite, "1 INVITE"), (Seen::First, None));
+            assert_eq!(see(&mut seen, 4, (2, 3), invite, "1 INVITE"), (Seen::First, Some(0.004)));
+            let ringing = "SIP/2.0 180 Ringing";
+            assert_eq!(see(&mut seen, 5, (3, 2), ringing, "1 INVITE"), (Seen::FirstResponse(at(4)), None));
+            assert_eq!(see(&mut seen, 6, (2, 1), ringing, "1 INVITE"), (Seen::FirstResponse(at(0)), Some(0.001)));
+            // Another transaction is another message.
+            assert_eq!(see(&mut seen, 7, (2, 3), invite, "2 INVITE"), (Seen::First, None));
+        }
+    }
+
+    #[test]
+    fn what_each_hop_makes_itself_is_not_passed_on() {
+        for mut seen in both() {
+            for (start, cseq) in [("ACK sip:b@b SIP/2.0", "1 ACK"), ("SIP/2.0 100 Trying", "1 INVITE")] {
+                assert_eq!(see(&mut seen, 0, (1, 2), start, cseq).1, None);
+                assert_eq!(see(&mut seen, 1, (2, 3), start, cseq).1, None, "{start}");
+            }
+            // Back to where it came from is no way through.
+            assert_eq!(see(&mut seen, 0, (1, 2), "BYE sip:b@b SIP/2.0", "3 BYE").1, None);
+            assert_eq!(see(&mut seen, 1, (2, 1), "BYE sip:b@b SIP/2.0", "3 BYE").1, None);
+        }
+    }
+
+    #[test]
+    fn more_than_a_call_remembers_is_remembered_elsewhere() {
+        for mut seen in both() {
+            let options = |n| format!("{n} OPTIONS");
+            for n in 0..100 {
+                assert_eq!(see(&mut seen, n, (1, 2), "OPTIONS sip:b@b SIP/2.0", &options(n)).0, Seen::First);
+            }
+            // The table is small; the call keeps its own.
+            let kept = if seen.1.is_some() { (0..32).chain(95..100) } else { (95..100).chain(0..0) };
+            for n in kept {
+                assert_eq!(
+                    see(&mut seen, 100 + n, (1, 2), "OPTIONS sip:b@b SIP/2.0", &options(n)).0,
+                    Seen::Again,
+                    "{n}"
+                );
+            }
+            // After half a minute they may be sent anew, and there is room.
+            assert_eq!(see(&mut seen, 40_000, (1, 2), "OPTIONS sip:b@b SIP/2.0", &options(1)).0, Seen::First);
+            assert!(seen.1.is_none_or(|recent| recent.entries.len() == 1));
+        }
     }
 }

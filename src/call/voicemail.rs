@@ -1,6 +1,6 @@
 //! Whether a call goes to a voicemail: by its target, or by the way that it came there.
 
-use crate::wire::sip::{Message, host_of, parameter, user_of};
+use crate::wire::sip::{Message, Name, host_of, parameter, user_of};
 
 /// What the configuration says of voicemail.
 #[derive(Clone, Debug, Default)]
@@ -37,12 +37,12 @@ impl Voicemail {
         let (user, host) = (user_of(uri), host_of(uri));
         let named = |pattern: &str| matches(pattern.as_bytes(), user) || matches(pattern.as_bytes(), host);
         // RFC 4458 section 2: whose mailbox it is, and why the call came there.
-        let mailbox = parameter(uri, b"target").is_some() && self.has_cause(uri);
+        let mailbox = parameter(uri, Name::new(b"target")).is_some() && self.has_cause(uri);
         !uri.is_empty() && (mailbox || self.targets.iter().any(|pattern| named(pattern)))
     }
 
     fn is_diversion(&self, value: &[u8]) -> bool {
-        let reason = parameter(value, b"reason").unwrap_or(&[]);
+        let reason = parameter(value, Name::new(b"reason")).unwrap_or(&[]);
         self.diversions.iter().any(|known| reason.eq_ignore_ascii_case(known.as_bytes()))
     }
 
@@ -69,7 +69,11 @@ pub(super) fn matches(pattern: &[u8], text: &[u8]) -> bool {
     let first = pieces.next().unwrap_or_default();
     let starts =
         |text: &[u8], piece: &[u8]| text.len() >= piece.len() && text[..piece.len()].eq_ignore_ascii_case(piece);
-    if text.is_empty() || !starts(text, first) {
+    let is_other = |one: &u8, other: &u8| !one.eq_ignore_ascii_case(other);
+    if text.is_empty() || first.first().zip(text.first()).is_some_and(|(one, other)| is_other(one, other)) {
+        return false;
+    }
+    if !starts(text, first) {
         return false;
     }
     let mut rest = &text[first.len()..];

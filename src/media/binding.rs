@@ -3,11 +3,12 @@
 use std::collections::HashMap;
 
 use foldhash::fast::RandomState;
+use smallvec::SmallVec;
 
 use crate::site::Direction;
 use crate::time::Timestamp;
 use crate::wire::Endpoint;
-use crate::wire::sdp::Format;
+use crate::wire::sdp::{Format, Formats};
 use crate::wire::sip::Party;
 
 use super::problems::{Problems, Sides};
@@ -24,7 +25,7 @@ pub struct Announced {
     pub call: u64,
     /// Who receives there.
     pub party: Party,
-    pub formats: Box<[Format]>,
+    pub formats: Formats,
     /// Whether T.38 was announced there, on the port of the audio or one of its own.
     fax: bool,
 }
@@ -32,7 +33,8 @@ pub struct Announced {
 /// A call as the media side knows it.
 #[derive(Debug, Default)]
 pub struct Call {
-    pub endpoints: Vec<Endpoint>,
+    /// Mostly one of each party.
+    pub endpoints: SmallVec<[Endpoint; 2]>,
     pub streams: Vec<u32>,
     /// The worst lifetime MOS of its streams that have ended.
     pub worst_mos: Option<f64>,
@@ -163,8 +165,7 @@ impl Bindings {
 }
 
 /// A later description wins where it gives a payload type another meaning (RFC 3264 section 8.3.2).
-fn extend(formats: &mut Box<[Format]>, newer: &[Format]) {
-    let mut all = std::mem::take(formats).into_vec();
+fn extend(all: &mut Formats, newer: &[Format]) {
     for format in newer {
         match all.iter().position(|old| old.payload_type == format.payload_type) {
             Some(at) => all[at] = *format,
@@ -172,5 +173,4 @@ fn extend(formats: &mut Box<[Format]>, newer: &[Format]) {
             None => {}
         }
     }
-    *formats = all.into_boxed_slice();
 }

@@ -27,6 +27,7 @@ pub struct Pipeline {
     ring: [Option<Waiting>; DEPTH],
     /// Where the oldest stands, and where the next goes when the ring is full.
     next: usize,
+    count: usize,
 }
 
 impl Pipeline {
@@ -34,16 +35,21 @@ impl Pipeline {
     #[inline(always)]
     pub fn push(&mut self, waiting: Waiting) -> Option<Waiting> {
         let oldest = self.ring[self.next].replace(waiting);
+        self.count += usize::from(oldest.is_none());
         self.next = (self.next + 1) % DEPTH;
         oldest
     }
 
     /// The oldest packet, until none is left.
     pub fn pop(&mut self) -> Option<Waiting> {
+        if self.count == 0 {
+            return None;
+        }
         for _ in 0..DEPTH {
             let oldest = self.ring[self.next].take();
             self.next = (self.next + 1) % DEPTH;
             if oldest.is_some() {
+                self.count -= 1;
                 return oldest;
             }
         }

@@ -152,9 +152,7 @@ impl Media {
         if known.sides.without_keys() {
             self.note(call, Problem::SrtpWithoutKeys);
         }
-        if let Some(known) = self.bindings.call_mut(call) {
-            self.agenda.look(now, now, call, &mut known.look_at);
-        }
+        self.look_when_due(now, call);
     }
 
     /// A request may change what the parties agreed on.
@@ -183,10 +181,15 @@ impl Media {
             self.judge(now, call, false);
             let Some(known) = self.bindings.call(call).filter(|known| known.ended.is_none()) else { continue };
             self.silent.extend(self.silent_since(now, known).map(|last| (call, last)));
-            let due = self.due(now, known);
-            if let Some(known) = self.bindings.call_mut(call) {
-                self.agenda.look(now, due, call, &mut known.look_at);
-            }
+            self.look_when_due(now, call);
+        }
+    }
+
+    /// Notes when to look at the media of a call next.
+    pub(super) fn look_when_due(&mut self, now: Timestamp, call: u64) {
+        let Some(due) = self.bindings.call(call).map(|known| self.due(now, known)) else { return };
+        if let Some(known) = self.bindings.call_mut(call) {
+            self.agenda.look(now, due, call, &mut known.look_at);
         }
     }
 

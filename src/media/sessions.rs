@@ -37,7 +37,7 @@ impl Media {
         known.direction = Some(direction);
         known.sides.describe(now, party, sections);
         if known.answered.is_some() && known.ended.is_none() {
-            self.agenda.look(now, now, call, &mut known.look_at);
+            self.look_when_due(now, call);
         }
     }
 

@@ -106,18 +106,19 @@ impl CodecId {
 
     /// The id of an encoding name as it stands in SDP (`a=rtpmap`), in any case; [`Self::OTHER`] if not in the list.
     pub fn from_encoding(encoding: &[u8]) -> CodecId {
-        /// Names and aliases, the shortest first.
-        static NAMES: LazyLock<Vec<(&'static str, CodecId)>> = LazyLock::new(|| {
+        /// Names and aliases, by their length.
+        static NAMES: LazyLock<Vec<Vec<(&'static str, CodecId)>>> = LazyLock::new(|| {
             let rows = (0..=u8::MAX).zip(&TABLE).skip(2);
-            let named = rows.flat_map(|(row, codec)| {
-                [codec.name].into_iter().chain(codec.aliases.iter().copied()).map(move |name| (name, CodecId(row)))
-            });
-            let mut names: Vec<(&'static str, CodecId)> = named.collect();
-            names.sort_by_key(|(name, _)| name.len());
+            let mut names = Vec::new();
+            for (row, codec) in rows {
+                for name in [codec.name].into_iter().chain(codec.aliases.iter().copied()) {
+                    names.resize(names.len().max(name.len() + 1), Vec::new());
+                    names[name.len()].push((name, CodecId(row)));
+                }
+            }
             names
         });
-        let first = NAMES.partition_point(|(name, _)| name.len() < encoding.len());
-        let mut alike = NAMES[first..].iter().take_while(|(name, _)| name.len() == encoding.len());
+        let mut alike = NAMES.get(encoding.len()).into_iter().flatten();
         let same = alike.find(|(name, _)| name.as_bytes().eq_ignore_ascii_case(encoding));
         same.map_or(Self::OTHER, |(_, id)| *id)
     }

@@ -103,7 +103,7 @@ struct Invite {
 pub fn render(findings: &Findings) -> Result<String, serde_json::Error> {
     let analysis = &findings.analysis;
     let ids: BTreeMap<u64, String> =
-        analysis.calls.iter().map(|call| (call.serial, String::from_utf8_lossy(&call.call_id).into())).collect();
+        analysis.calls.iter().map(|call| (call.serial, call.names.call_id().into_owned())).collect();
     serde_json::to_string_pretty(&Document {
         schema: SCHEMA,
         captures: &findings.captures,
@@ -181,9 +181,9 @@ fn leg(call: &Call) -> Leg {
 
 fn invite(call: &Call) -> Invite {
     Invite {
-        call_id: String::from_utf8_lossy(&call.call_id).into(),
-        caller: call.caller.to_string(),
-        callee: call.callee.to_string(),
+        call_id: call.names.call_id().into_owned(),
+        caller: call.names.caller().to_owned(),
+        callee: call.names.callee().to_owned(),
         source: call.source.to_string(),
         destination: call.destination.to_string(),
         started_at: call.started.seconds(),

@@ -64,12 +64,12 @@ fn wrong(findings: &Findings, out: &mut String) -> fmt::Result {
     for (_, call) in findings.calls().filter(|(_, call)| call.outcome.is_some_and(failed)) {
         let status = call.final_status.map_or("no final answer".to_owned(), |code| code.to_string());
         let outcome = call.outcome.unwrap_or(Outcome::Unknown).name();
-        lines.push(format!("call {} -> {}: {outcome} ({status})", call.caller, call.callee));
+        lines.push(format!("call {} -> {}: {outcome} ({status})", call.names.caller(), call.names.callee()));
     }
     for (_, call) in findings.calls() {
         let problems: Vec<&str> = findings.problems_of(call).map(Problem::name).collect();
         if !problems.is_empty() {
-            lines.push(format!("call {} -> {}: {}", call.caller, call.callee, problems.join(", ")));
+            lines.push(format!("call {} -> {}: {}", call.names.caller(), call.names.callee(), problems.join(", ")));
         }
     }
     for (reason, count) in analysis.signalling.malformed().filter(|(_, count)| *count > 0) {
@@ -148,8 +148,8 @@ fn calls(findings: &Findings, out: &mut String) -> fmt::Result {
         writeln!(
             out,
             "  {:<22} {:<22} {:<15} {:>6} {:>8} {:>8} {:>9} {:>5}",
-            cut(&call.caller, 22),
-            cut(&call.callee, 22),
+            cut(call.names.caller(), 22),
+            cut(call.names.callee(), 22),
             call.outcome.map_or("in progress", Outcome::name),
             or_dash(call.final_status, 0),
             or_dash(since(call.set_up), 3),

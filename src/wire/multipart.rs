@@ -3,7 +3,7 @@
 use memchr::memchr;
 use memchr::memmem::Finder;
 
-use super::sip::parameter;
+use super::sip::{Name, parameter};
 
 /// RFC 2046 section 5.1.1: a boundary has at most 70 characters.
 const MAX_BOUNDARY: usize = 70;
@@ -17,7 +17,8 @@ pub fn part<'a>(content_type: &[u8], body: &'a [u8], wanted: &[u8]) -> Option<&'
     if !is_multipart(mime) {
         return None;
     }
-    let boundary = parameter(content_type, b"boundary").filter(|b| !b.is_empty() && b.len() <= MAX_BOUNDARY)?;
+    let boundary =
+        parameter(content_type, Name::new(b"boundary")).filter(|b| !b.is_empty() && b.len() <= MAX_BOUNDARY)?;
     // A delimiter begins a line, be it the first.
     let delimiter = [b"\n--", boundary].concat();
     let finder = Finder::new(&delimiter);

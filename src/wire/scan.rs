@@ -1,21 +1,110 @@
 //! Finding bytes in short text: header lines are too short for a vector search to pay for its call, line by line.
 
-const LOW: u64 = u64::from_ne_bytes([0x01; 8]);
-const HIGH: u64 = u64::from_ne_bytes([0x80; 8]);
+/// Bytes that are compared at once.
+const BLOCK: usize = 64;
+const LANE: usize = 16;
 
-/// Where `byte` stands first. Eight bytes at a time: of a word without the byte no byte becomes zero.
+/// One bit for each byte: whether it is `byte`.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+fn matches(lane: &[u8; LANE], byte: u8) -> u32 {
+    #[target_feature(enable = "sse2")]
+    #[inline]
+    fn of(lane: &[u8; LANE], byte: u8) -> u32 {
+        use std::arch::x86_64::{_mm_cmpeq_epi8, _mm_movemask_epi8, _mm_set_epi64x, _mm_set1_epi8};
+        // A load of 16 bytes, in terms that need no pointer.
+        let lane = i128::from_le_bytes(*lane);
+        let bytes = _mm_set_epi64x((lane >> 64) as i64, lane as i64);
+        _mm_movemask_epi8(_mm_cmpeq_epi8(bytes, _mm_set1_epi8(byte.cast_signed()))).cast_unsigned()
+    }
+    #[allow(unsafe_code)]
+    // SAFETY: SSE2 is part of x86_64.
+    unsafe {
+        of(lane, byte)
+    }
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+#[inline(always)]
+fn matches(lane: &[u8; LANE], byte: u8) -> u32 {
+    const HIGH: u64 = u64::from_ne_bytes([0x80; 8]);
+    let (words, _) = lane.as_chunks::<8>();
+    let pattern = u64::from_ne_bytes([byte; 8]);
+    // Of each byte that matches the highest bit is left, and of no other; the product gathers them.
+    let mask = |word: &[u8; 8]| {
+        let word = u64::from_le_bytes(*word) ^ pattern;
+        let zeros = !(((word & !HIGH) + !HIGH) | word) & HIGH;
+        ((zeros >> 7).wrapping_mul(0x0102_0408_1020_4080) >> 56) as u32
+    };
+    words.iter().rev().fold(0, |all, word| all << 8 | mask(word))
+}
+
+/// Where `byte` stands first.
 #[inline]
 pub(super) fn find(bytes: &[u8], byte: u8) -> Option<usize> {
-    let pattern = u64::from_ne_bytes([byte; 8]);
-    let (words, rest) = bytes.as_chunks::<8>();
-    for (at, word) in words.iter().enumerate() {
-        let word = u64::from_le_bytes(*word) ^ pattern;
-        let zeros = word.wrapping_sub(LOW) & !word & HIGH;
-        if zeros != 0 {
-            return Some(at * 8 + (zeros.trailing_zeros() / 8) as usize);
+    let (lanes, rest) = bytes.as_chunks::<LANE>();
+    for (at, lane) in lanes.iter().enumerate() {
+        let mask = matches(lane, byte);
+        if mask != 0 {
+            return Some(at * LANE + mask.trailing_zeros() as usize);
         }
     }
-    rest.iter().position(|&b| b == byte).map(|at| words.len() * 8 + at)
+    match bytes.last_chunk() {
+        // What is left is the end of the last 16 bytes.
+        Some(last) => {
+            let mask = matches(last, byte) >> (LANE - rest.len());
+            (mask != 0).then(|| bytes.len() - rest.len() + mask.trailing_zeros() as usize)
+        }
+        None => {
+            let mask = matches(&short(rest), byte) & ((1 << rest.len()) - 1);
+            (mask != 0).then(|| mask.trailing_zeros() as usize)
+        }
+    }
+}
+
+/// Fewer than 16 bytes, and zeros behind them: two words that overlap are quicker than a loop.
+#[inline]
+fn short(bytes: &[u8]) -> [u8; LANE] {
+    let length = bytes.len();
+    let number = match (bytes.first_chunk::<8>(), bytes.first_chunk::<4>(), bytes) {
+        (Some(first), ..) => {
+            let last = bytes.last_chunk().map_or(0, |last| u64::from_le_bytes(*last));
+            u128::from(u64::from_le_bytes(*first)) | u128::from(last) << (8 * (length - 8) & 127)
+        }
+        (_, Some(first), _) => {
+            let last = bytes.last_chunk().map_or(0, |last| u32::from_le_bytes(*last));
+            u128::from(u64::from(u32::from_le_bytes(*first)) | u64::from(last) << (8 * (length - 4) & 63))
+        }
+        (.., [first, .., last]) => {
+            u128::from(*first)
+                | u128::from(bytes[length / 2]) << (8 * (length / 2))
+                | u128::from(*last) << (8 * (length - 1))
+        }
+        (.., [only]) => u128::from(*only),
+        (.., []) => 0,
+    };
+    number.to_le_bytes()
+}
+
+/// Where `byte` stands last.
+#[inline]
+pub(super) fn find_last(bytes: &[u8], byte: u8) -> Option<usize> {
+    let (rest, lanes) = bytes.as_rchunks::<LANE>();
+    for (at, lane) in lanes.iter().enumerate().rev() {
+        let mask = matches(lane, byte);
+        if mask != 0 {
+            return Some(rest.len() + at * LANE + mask.ilog2() as usize);
+        }
+    }
+    let mask = matches(&short(rest), byte) & ((1 << rest.len()) - 1);
+    (mask != 0).then(|| mask.ilog2() as usize)
+}
+
+/// Where `byte` stands first among the first 16 bytes.
+#[inline(always)]
+pub(super) fn find_near(bytes: &[u8; 16], byte: u8) -> Option<usize> {
+    let mask = matches(bytes, byte);
+    (mask != 0).then(|| mask.trailing_zeros() as usize)
 }
 
 /// Most bytes are none, and told so by the first comparison.
@@ -35,60 +124,28 @@ pub(super) fn trim_end(mut bytes: &[u8]) -> &[u8] {
     bytes
 }
 
-/// Without the white space at either end.
+/// Without the white space at the beginning.
 #[inline]
-pub(super) fn trim(mut bytes: &[u8]) -> &[u8] {
+pub(super) fn trim_start(mut bytes: &[u8]) -> &[u8] {
     while let [first, rest @ ..] = bytes
         && is_space(*first)
     {
         bytes = rest;
     }
-    trim_end(bytes)
+    bytes
 }
 
-/// Bytes that are compared at once.
-const BLOCK: usize = 64;
-
-/// One bit for each byte of a block: whether it is `byte`.
-#[cfg(target_arch = "x86_64")]
-#[inline(always)]
-fn places(block: &[u8; BLOCK], byte: u8) -> u64 {
-    #[allow(unsafe_code)]
-    // SAFETY: SSE2 is part of x86_64.
-    unsafe {
-        places_by_16(block, byte)
-    }
-}
-
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "sse2")]
+/// Without the white space at either end.
 #[inline]
-fn places_by_16(block: &[u8; BLOCK], byte: u8) -> u64 {
-    use std::arch::x86_64::{_mm_cmpeq_epi8, _mm_movemask_epi8, _mm_set_epi64x, _mm_set1_epi8};
-    let pattern = _mm_set1_epi8(byte.cast_signed());
-    let (words, _) = block.as_chunks::<8>();
-    let (pairs, _) = words.as_chunks::<2>();
-    // A load of 16 bytes, in terms that need no pointer.
-    let mut all = 0;
-    for [low, high] in pairs.iter().rev() {
-        let bytes = _mm_set_epi64x(i64::from_le_bytes(*high), i64::from_le_bytes(*low));
-        all = all << 16 | u64::from(_mm_movemask_epi8(_mm_cmpeq_epi8(bytes, pattern)).cast_unsigned());
-    }
-    all
+pub(super) fn trim(bytes: &[u8]) -> &[u8] {
+    trim_end(trim_start(bytes))
 }
 
-#[cfg(not(target_arch = "x86_64"))]
+/// One bit for each byte of a block.
 #[inline(always)]
 fn places(block: &[u8; BLOCK], byte: u8) -> u64 {
-    let (words, _) = block.as_chunks::<8>();
-    let pattern = u64::from_ne_bytes([byte; 8]);
-    // Of each byte that matches the highest bit is left, and of no other; the product gathers them.
-    let mask = |word: &[u8; 8]| {
-        let word = u64::from_le_bytes(*word) ^ pattern;
-        let zeros = !(((word & !HIGH) + !HIGH) | word) & HIGH;
-        (zeros >> 7).wrapping_mul(0x0102_0408_1020_4080) >> 56
-    };
-    words.iter().rev().fold(0, |all, word| all << 8 | mask(word))
+    let (lanes, _) = block.as_chunks::<LANE>();
+    lanes.iter().rev().fold(0, |all, lane| all << LANE | u64::from(matches(lane, byte)))
 }
 
 /// Where a byte stands in a text, one place after the other.
@@ -156,6 +213,15 @@ pub(super) const fn folded(word: &[u8; 16], length: usize) -> u128 {
     (u128::from_le_bytes(*word) | u128::from_le_bytes([0x20; 16])) & KEPT[if length < 16 { length } else { 16 }]
 }
 
+/// The same of the beginning of a text.
+#[inline(always)]
+pub(super) fn folded_start(text: &[u8], length: usize) -> u128 {
+    match text.first_chunk() {
+        Some(word) => folded(word, length),
+        None => folded(&short(text), length),
+    }
+}
+
 /// The same of a name that is known.
 pub(super) const fn name(name: &[u8]) -> u128 {
     assert!(name.len() <= 16);
@@ -167,7 +233,6 @@ pub(super) const fn name(name: &[u8]) -> u128 {
     }
     folded(&word, name.len())
 }
-
 
 #[cfg(test)]
 mod tests {
@@ -181,12 +246,24 @@ mod tests {
                 bytes[at] = b':';
                 bytes[length - 1] = b':';
                 assert_eq!(find(&bytes, b':'), Some(at), "{at} of {length}");
+                assert_eq!(find_last(&bytes[..=at], b':'), Some(at), "{at} of {length}");
+                assert_eq!(find_last(&bytes, b':'), Some(length - 1), "{at} of {length}");
                 assert_eq!(find(&bytes, b'\n'), None);
             }
         }
         // A byte above one that matches must not be taken for it.
         assert_eq!(find(b"\x0b\x0a\x0b\x0a____", b'\n'), Some(1));
         assert_eq!(find(&[0x8a, 0x0b, 0x8a, 0x0a, 0, 0, 0, 0], b'\n'), Some(3));
+    }
+
+    #[test]
+    fn short_texts_are_whole() {
+        for length in 0..16 {
+            let text: Vec<u8> = (1..=length).collect();
+            let mut expected = [0; 16];
+            expected[..text.len()].copy_from_slice(&text);
+            assert_eq!(short(&text), expected);
+        }
     }
 
     #[test]

@@ -2,6 +2,9 @@
 
 use std::net::IpAddr;
 
+use smallvec::SmallVec;
+
+use super::scan::{self, Places};
 use super::{Endpoint, Ip, multipart};
 use crate::quality::codec::CodecId;
 
@@ -35,6 +38,9 @@ pub struct Format {
     pub encrypted: bool,
 }
 
+/// The payload types of one section: mostly a few.
+pub type Formats = SmallVec<[Format; 4]>;
+
 impl Format {
     /// What RFC 3551 says of a payload type.
     pub fn of_static(payload_type: u8) -> Format {
@@ -61,7 +67,7 @@ pub struct Media {
     pub keyed: bool,
     /// Where RTCP is received, if a line says so (RFC 3605).
     pub rtcp: Option<Endpoint>,
-    pub formats: Vec<Format>,
+    pub formats: Formats,
 }
 
 /// What the lines before the first `m=` say for all sections.
@@ -76,8 +82,14 @@ struct Session {
 pub fn parse(body: &[u8]) -> Vec<Media> {
     let mut session = Session::default();
     let mut sections: Vec<Media> = Vec::with_capacity(1);
-    for line in lines(body) {
-        let Some((kind, value)) = line.split_first_chunk::<2>() else { continue };
+    // Lines end with LF, CR before it or not; where there is no LF, with CR.
+    let end = if scan::find(body, b'\n').is_some() { b'\n' } else { b'\r' };
+    let (mut ends, mut from) = (Places::of(end, body), 0);
+    while from < body.len() {
+        let end = ends.next().unwrap_or(body.len());
+        let line = &body[from..end];
+        from = end + 1;
+        let Some((kind, value)) = line.strip_suffix(b"\r").unwrap_or(line).split_first_chunk::<2>() else { continue };
         match kind {
             b"c=" => {
                 let address = connection(value);
@@ -101,32 +113,23 @@ pub fn parse(body: &[u8]) -> Vec<Media> {
     sections
 }
 
-/// Lines end with CR, LF, or both.
-fn lines(body: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let mut rest = body;
-    std::iter::from_fn(move || {
-        let end = rest.iter().position(|b| matches!(b, b'\n' | b'\r')).unwrap_or(rest.len());
-        let line = &rest[..end];
-        let more = !rest.is_empty();
-        rest = rest.get(end + 1..).unwrap_or(&[]);
-        more.then_some(line)
-    })
-}
-
 fn attribute(media: &mut Media, value: &[u8]) {
-    if let Some(map) = value.strip_prefix(b"rtpmap:") {
-        rtpmap(media, map);
-    } else if let Some(parameters) = value.strip_prefix(b"fmtp:") {
-        fmtp(media, parameters);
-    } else if let Some(place) = value.strip_prefix(b"rtcp:") {
-        media.rtcp = rtcp(place, media.receives_at);
-    } else if let Some(line) = value.strip_prefix(b"candidate:") {
-        let room = media.candidates.len() < MAX_CANDIDATES;
-        media.candidates.extend(candidate(line).filter(|_| room));
-    } else if let Some((sends, receives)) = direction(value) {
-        (media.sends, media.receives) = (sends, receives);
-    } else if is_key(value) {
-        media.keyed = true;
+    // Most others are told by their first letter.
+    match value.first() {
+        Some(b'r') if value.starts_with(b"rtpmap:") => rtpmap(media, &value[7..]),
+        Some(b'r') if value.starts_with(b"rtcp:") => media.rtcp = rtcp(&value[5..], media.receives_at),
+        Some(b'f') if value.starts_with(b"fmtp:") => fmtp(media, &value[5..]),
+        Some(b'c') if value.starts_with(b"candidate:") => {
+            let room = media.candidates.len() < MAX_CANDIDATES;
+            media.candidates.extend(candidate(&value[10..]).filter(|_| room));
+        }
+        Some(b'r' | b's' | b'i' | b' ') => {
+            if let Some((sends, receives)) = direction(value) {
+                (media.sends, media.receives) = (sends, receives);
+            }
+        }
+        Some(b'c' | b'f' | b'k' | b'z') => media.keyed |= is_key(value),
+        _ => {}
     }
 }
 
@@ -176,8 +179,11 @@ pub fn find<'a>(content_type: &[u8], body: &'a [u8]) -> Option<&'a [u8]> {
 
 /// `IN IP4 192.0.2.1`, with a multicast TTL cut off.
 fn connection(value: &[u8]) -> Option<Ip> {
-    let address = words(value).nth(2)?.split(|&b| b == b'/').next()?;
-    address_of(address)
+    let address = match value.strip_prefix(b"IN IP4 ") {
+        Some(rest) => words(rest).next()?,
+        None => words(value).nth(2)?,
+    };
+    address_of(cut(address, b'/').map_or(address, |(address, _time_to_live)| address))
 }
 
 fn readdress(media: &mut Media, address: Option<Ip>) {
@@ -194,7 +200,10 @@ fn media(value: &[u8], session: &Session) -> Option<Media> {
     let kind = words.next()?;
     let port = digits::<u16>(words.next()?.split(|&b| b == b'/').next()?)?;
     let profile = words.next()?;
-    let (rtp, secure) = (contains(profile, b"RTP/"), contains(profile, b"RTP/SAVP"));
+    let (rtp, secure) = match profile {
+        b"RTP/AVP" => (true, false),
+        _ => (contains(profile, b"RTP/"), contains(profile, b"RTP/SAVP")),
+    };
     let media_type = match kind {
         b"audio" => MediaType::Audio,
         b"video" => MediaType::Video,
@@ -234,7 +243,15 @@ fn rtcp(value: &[u8], media: Option<Endpoint>) -> Option<Endpoint> {
 }
 
 fn words(value: &[u8]) -> impl Iterator<Item = &[u8]> {
-    value.split(|&b| b == b' ').filter(|word| !word.is_empty())
+    let mut rest = value;
+    std::iter::from_fn(move || {
+        while let [b' ', more @ ..] = rest {
+            rest = more;
+        }
+        let (word, more) = rest.split_at(scan::find(rest, b' ').unwrap_or(rest.len()));
+        rest = more;
+        (!word.is_empty()).then_some(word)
+    })
 }
 
 /// A number as it is written, in digits only.
@@ -245,17 +262,29 @@ fn digits<N: TryFrom<u32>>(word: &[u8]) -> Option<N> {
 }
 
 fn address_of(word: &[u8]) -> Option<Ip> {
-    if let [b'0'..=b'9', ..] = word
-        && !word.contains(&b':')
-    {
-        // What std reads takes no leading zeros either.
-        let mut parts = word.split(|&b| b == b'.');
-        let mut octet =
-            || parts.next().filter(|part| part.len() == 1 || part.first() != Some(&b'0')).and_then(digits::<u8>);
-        let octets = [octet()?, octet()?, octet()?, octet()?];
-        return parts.next().is_none().then(|| Ip::v4(octets));
+    match ipv4(word) {
+        Some(octets) => Some(Ip::v4(octets)),
+        None => std::str::from_utf8(word).ok()?.parse::<IpAddr>().ok().map(Ip::from),
     }
-    std::str::from_utf8(word).ok()?.parse::<IpAddr>().ok().map(Ip::from)
+}
+
+/// Four numbers without leading zeros, as std reads them.
+fn ipv4(word: &[u8]) -> Option<[u8; 4]> {
+    let (mut octets, mut at, mut number) = ([0; 4], 0, None);
+    for &b in word {
+        number = match (b, number) {
+            (b'0'..=b'9', None) => Some(u32::from(b - b'0')),
+            (b'0'..=b'9', Some(more @ 1..=25)) => Some(more * 10 + u32::from(b - b'0')),
+            (b'.', Some(octet)) if at < 3 => {
+                octets[at] = u8::try_from(octet).ok()?;
+                at += 1;
+                None
+            }
+            _ => return None,
+        };
+    }
+    octets[3] = u8::try_from(number.filter(|_| at == 3)?).ok()?;
+    Some(octets)
 }
 
 fn contains(text: &[u8], part: &[u8]) -> bool {
@@ -267,12 +296,18 @@ fn rtpmap(media: &mut Media, value: &[u8]) {
     let mut words = words(value);
     let number = words.next().and_then(digits::<u8>);
     let (Some(number), Some(encoding)) = (number, words.next()) else { return };
-    let mut pieces = encoding.split(|&b| b == b'/');
-    let (Some(name), Some(clock)) = (pieces.next(), pieces.next()) else { return };
+    let Some((name, rest)) = cut(encoding, b'/') else { return };
+    let clock = cut(rest, b'/').map_or(rest, |(clock, _channels)| clock);
     let Some(clock_rate) = digits::<u32>(clock) else { return };
     for format in media.formats.iter_mut().filter(|format| format.payload_type == number) {
         (format.codec, format.clock_rate) = (CodecId::from_encoding(name), clock_rate);
     }
+}
+
+/// What stands before and behind the first `at`.
+fn cut(text: &[u8], at: u8) -> Option<(&[u8], &[u8])> {
+    let at = scan::find(text, at)?;
+    Some((&text[..at], &text[at + 1..]))
 }
 
 /// `97 mode-set=0,2; octet-align=1`

@@ -1,12 +1,12 @@
 //! SIP messages (RFC 3261 section 7) as they are on real wires: a scanner that borrows and never allocates.
 
-use super::scan::{self, Places, find, trim, trim_end};
+use super::scan::{self, Places, find, trim_end, trim_start};
 
 pub mod framing;
 mod header;
 mod method;
 
-pub use header::{host_of, parameter, uri_of, user_of, values};
+pub use header::{Name, host_of, parameter, uri_of, user_of, values, via_parameter};
 pub use method::Method;
 
 /// The longest Call-ID that is taken for one; longer ones are refused, so that no table keeps them.
@@ -117,9 +117,10 @@ impl<'a> Message<'a> {
     /// form (RFC 3261 section 7.3.3). Where there may be one it scans the header again.
     pub fn headers<'n>(&self, name: &'n [u8], compact: Option<u8>) -> impl Iterator<Item = &'a [u8]> + use<'a, 'n> {
         let wanted = mark(name) | compact.map_or(0, |letter| mark(&[letter]));
-        let head = if self.marks & wanted == 0 { &[] } else { self.head };
-        Fields::of(head)
-            .fuse()
+        let fields = (self.marks & wanted != 0).then(|| Fields::of(self.head).fuse());
+        fields
+            .into_iter()
+            .flatten()
             .filter(move |field| match field.name {
                 [letter] => compact.is_some_and(|compact| letter.eq_ignore_ascii_case(&compact)),
                 _ => field.name.eq_ignore_ascii_case(name),
@@ -278,39 +279,42 @@ impl<'a> Fields<'a> {
         Fields { text, from: 0, ends: Places::of(b'\n', text) }
     }
 
-    /// The next line, with those that are folded onto it (RFC 3261 section 7.3.1).
-    #[inline(always)]
-    fn line(&mut self) -> (usize, &'a [u8]) {
-        let (text, start) = (self.text, self.from);
-        let mut end = self.ends.next().unwrap_or(text.len());
-        // No line is folded onto the empty one.
-        if !matches!(text[start..end], [] | [b'\r']) {
-            while let Some(b' ' | b'\t') = text.get(end + 1) {
-                end = self.ends.next().unwrap_or(text.len());
-            }
-        }
-        self.from = (end + 1).min(text.len());
-        (start, trim_end(&text[start..end]))
-    }
-
     #[inline(always)]
     fn read(&mut self) -> Option<Field<'a>> {
+        let text = self.text;
         loop {
-            let (start, line) = self.line();
+            let start = self.from;
+            let mut end = self.ends.next().unwrap_or(text.len());
+            let mut line = trim_end(&text[start..end]);
             if line.is_empty() {
+                self.from = (end + 1).min(text.len());
                 return None;
             }
-            let word = self.text[start..].first_chunk::<16>();
-            let near = word.and_then(|word| scan::find(word, b':'));
+            if let Some(b' ' | b'\t') = text.get(end + 1) {
+                end = self.fold(end);
+                line = trim_end(&text[start..end]);
+            }
+            self.from = (end + 1).min(text.len());
+            let word = text[start..].first_chunk::<16>();
+            let near = word.and_then(|word| scan::find_near(word, b':'));
             let Some(colon) = near.or_else(|| find(line, b':')).filter(|at| *at < line.len()) else { continue };
-            let (name, value) = (trim_end(&line[..colon]), trim(&line[colon + 1..]));
+            let (name, value) = (trim_end(&line[..colon]), trim_start(&line[colon + 1..]));
             let key = match word {
                 Some(word) if near.is_some() => scan::folded(word, name.len()),
-                _ if name.len() <= 16 => scan::name(name),
+                _ if name.len() <= 16 => scan::folded_start(name, name.len()),
                 _ => 0,
             };
             return Some(Field { name, key, value });
         }
+    }
+
+    /// Where a field ends that has further lines folded onto it (RFC 3261 section 7.3.1).
+    #[cold]
+    fn fold(&mut self, mut end: usize) -> usize {
+        while let Some(b' ' | b'\t') = self.text.get(end + 1) {
+            end = self.ends.next().unwrap_or(self.text.len());
+        }
+        end
     }
 }
 

@@ -30,7 +30,7 @@ pub fn parse_all(payload: &[u8]) {
     if let Ok(Content::Message(message)) = sip::parse(payload) {
         let values = [message.from, message.to, message.via, message.contact];
         for value in values {
-            for name in [&b"tag"[..], b"branch", b"expires", b"nothing"] {
+            for name in [&b"tag"[..], b"branch", b"expires", b"nothing"].map(sip::Name::new) {
                 assert!(sip::parameter(value, name).is_none_or(|found| found.len() < value.len()));
             }
             let uri = sip::uri_of(value);

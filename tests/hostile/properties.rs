@@ -117,9 +117,9 @@ proptest! {
         let call_id = if spec.call_id.len() > sip::MAX_CALL_ID { &[][..] } else { &spec.call_id };
         prop_assert_eq!(message.call_id, call_id);
         prop_assert_eq!(message.cseq, Some((spec.cseq, Method::from_bytes(spec.method().as_bytes()))));
-        prop_assert_eq!(sip::parameter(message.from, b"tag"), Some(spec.from_tag.as_bytes()));
-        prop_assert_eq!(sip::parameter(message.to, b"tag"), spec.to_tag.as_ref().map(|tag| tag.as_bytes()));
-        prop_assert_eq!(sip::parameter(message.via, b"branch"), Some(spec.branch.as_bytes()));
+        prop_assert_eq!(sip::parameter(message.from, sip::Name::TAG), Some(spec.from_tag.as_bytes()));
+        prop_assert_eq!(sip::parameter(message.to, sip::Name::TAG), spec.to_tag.as_ref().map(|tag| tag.as_bytes()));
+        prop_assert_eq!(sip::parameter(message.via, sip::Name::BRANCH), Some(spec.branch.as_bytes()));
         prop_assert_eq!(message.body, &spec.body_read()[..]);
         prop_assert_eq!(message.problem, spec.problem());
         prop_assert!(sip::looks_like_text(&bytes) && sip::has_start_line(&bytes));

@@ -63,8 +63,8 @@ fn own_messages() {
         let Some(message) = judge(name, case.bytes, case.verdict) else { continue };
         assert_eq!(start(&message), case.start, "{name}");
         assert_eq!(cseq_method(&message), case.cseq_method, "{name}");
-        let tag = sip::parameter(message.from, b"tag").unwrap_or_default();
-        let branch = sip::parameter(message.via, b"branch").unwrap_or_default();
+        let tag = sip::parameter(message.from, sip::Name::TAG).unwrap_or_default();
+        let branch = sip::parameter(message.via, sip::Name::BRANCH).unwrap_or_default();
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         assert_eq!(
             [message.call_id, tag, branch].map(text),

@@ -4,7 +4,7 @@ use std::hash::{BuildHasher, Hash, Hasher};
 
 use foldhash::fast::RandomState;
 
-use crate::wire::sip::{Message, host_of, parameter, uri_of, user_of, values};
+use crate::wire::sip::{Message, Name, host_of, parameter, uri_of, user_of, values};
 
 /// One value of a Contact header field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,7 +29,7 @@ pub fn is_for_all(message: &Message<'_>) -> bool {
 
 /// Seconds; a malformed value, or one beyond 32 bits, is none (RFC 3261 section 20.19, RFC 4475 section 3.1.2.4).
 fn expires(contact: &[u8]) -> Option<u32> {
-    let digits = parameter(contact, b"expires").filter(|digits| !digits.is_empty())?;
+    let digits = parameter(contact, Name::new(b"expires")).filter(|digits| !digits.is_empty())?;
     digits.iter().try_fold(0u32, |sum, digit| {
         let digit = digit.checked_sub(b'0').filter(|digit| *digit <= 9)?;
         sum.checked_mul(10)?.checked_add(u32::from(digit))
@@ -48,7 +48,7 @@ pub fn address_of_record(hasher: &RandomState, to: &[u8]) -> u64 {
 /// A binding is its contact's URI, or instance and flow where both are told (RFC 5626 section 6).
 fn contact(hasher: &RandomState, value: &[u8]) -> u64 {
     let mut hash = hasher.build_hasher();
-    match (parameter(value, b"+sip.instance"), parameter(value, b"reg-id")) {
+    match (parameter(value, Name::new(b"+sip.instance")), parameter(value, Name::new(b"reg-id"))) {
         (Some(instance), Some(flow)) => {
             hash_lower(instance, &mut hash);
             flow.hash(&mut hash);

@@ -239,7 +239,7 @@ impl Suspicious {
             _ => None,
         };
         if since.is_some_and(|since| now.nanos_since(since) < self.settings.short_call_nanos) {
-            let caller = (call.source.ip, &*call.caller);
+            let caller = (call.source.ip, call.names.caller());
             self.count_of(Kind::ShortCalls, now, call.source.ip, &caller, site, counts);
         }
     }

@@ -4,7 +4,7 @@ use memchr::{memchr, memmem, memrchr};
 
 use super::header;
 use super::method::{Method, is_token, is_token_byte};
-use super::{Content, Fields, names, Malformed, Start, parse, start_line, trim_end};
+use super::{Content, Fields, Malformed, Start, names, parse, start_line, trim_end};
 
 /// The longest head (start line and header fields) that is taken for one: what one UDP datagram could hold.
 pub const MAX_HEAD: usize = 64 << 10;

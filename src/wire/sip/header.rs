@@ -1,8 +1,6 @@
 //! Parts of header values: parameters, URIs, numbers. Folds (CR, LF) are white space everywhere.
 
-use memchr::memrchr;
-
-use super::super::scan::{find, trim};
+use super::super::scan::{self, find, find_last, trim};
 use super::Method;
 
 /// The first of several values in one header: up to a comma outside quotes and angle brackets.
@@ -43,22 +41,57 @@ fn find_outside(value: &[u8], wanted: u8) -> Option<usize> {
     None
 }
 
-/// A header parameter's value (`tag`, `branch`, `expires`), without quotes.
-#[inline]
-pub fn parameter<'a>(value: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
-    // The parameters of what has an address in brackets stand behind it.
-    let mut rest = memrchr(b'>', value).map_or(value, |bracket| &value[bracket + 1..]);
-    if find(rest, b'"').is_some() {
-        return hidden_parameter(value, name);
+/// A name of a header parameter, at most 16 bytes.
+#[derive(Clone, Copy, Debug)]
+pub struct Name {
+    key: u128,
+    length: usize,
+}
+
+impl Name {
+    pub const TAG: Name = Name::new(b"tag");
+    pub const BRANCH: Name = Name::new(b"branch");
+
+    pub const fn new(name: &[u8]) -> Name {
+        Name { key: scan::name(name), length: name.len() }
     }
+
+    /// Whether a text begins with it.
+    #[inline(always)]
+    fn begins(self, text: &[u8]) -> bool {
+        scan::folded_start(text, self.length) == self.key
+    }
+}
+
+/// A header parameter's value (`tag`, `branch`, `expires`), without quotes.
+pub fn parameter<'a>(value: &'a [u8], name: Name) -> Option<&'a [u8]> {
+    // The parameters of what has an address in brackets stand behind it.
+    match find_last(value, b'>') {
+        Some(bracket) if bracket + 1 == value.len() => None,
+        Some(bracket) if find(&value[bracket..], b'"').is_none() => among(&value[bracket..], name),
+        None if find(value, b'"').is_none() => among(value, name),
+        _ => hidden_parameter(value, name),
+    }
+}
+
+/// The same of a Via value, which has no brackets.
+pub fn via_parameter<'a>(value: &'a [u8], name: Name) -> Option<&'a [u8]> {
+    match find(value, b'"') {
+        None => among(value, name),
+        Some(_) => hidden_parameter(value, name),
+    }
+}
+
+/// One of the parameters, each with a semicolon before it.
+#[inline(always)]
+fn among<'a>(mut rest: &'a [u8], name: Name) -> Option<&'a [u8]> {
     loop {
         rest = &rest[find(rest, b';')? + 1..];
-        match rest.split_at_checked(name.len()) {
-            Some((key, [b'=', content @ ..])) if key.eq_ignore_ascii_case(name) => {
-                return Some(trim(up_to(content, b';')));
-            }
+        let is_named = name.begins(rest);
+        match rest.get(name.length..) {
+            Some([b'=', content @ ..]) if is_named => return Some(trim(up_to(content, b';'))),
             // Few write white space around a name, or nothing behind it.
-            Some((key, _)) if trim(key).len() < key.len() || key.eq_ignore_ascii_case(name) => {
+            _ if is_named || rest.first().is_some_and(|&first| first <= b' ') => {
                 if let Some(content) = content(up_to(rest, b';'), name) {
                     return Some(content);
                 }
@@ -76,7 +109,7 @@ fn up_to(bytes: &[u8], end: u8) -> &[u8] {
 
 /// As [`parameter`], of whatever comes.
 #[cold]
-fn hidden_parameter<'a>(value: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
+fn hidden_parameter<'a>(value: &'a [u8], name: Name) -> Option<&'a [u8]> {
     let mut rest = &value[find_outside(value, b';')? + 1..];
     loop {
         let end = find_outside(rest, b';');
@@ -88,35 +121,55 @@ fn hidden_parameter<'a>(value: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
 }
 
 /// The value of `name=value`, if it is that name.
-fn content<'a>(piece: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
+fn content<'a>(piece: &'a [u8], name: Name) -> Option<&'a [u8]> {
     let (key, content) = match find(piece, b'=') {
         Some(at) => (&piece[..at], &piece[at + 1..]),
         None => (piece, &piece[..0]),
     };
-    let content = trim(key).eq_ignore_ascii_case(name).then(|| trim(content))?;
+    let key = trim(key);
+    let content = (key.len() == name.length && name.begins(key)).then(|| trim(content))?;
     Some(content.strip_prefix(b"\"").and_then(|c| c.strip_suffix(b"\"")).unwrap_or(content))
 }
 
 /// The URI of a From, To or Contact value: between angle brackets, or the value up to its parameters.
 pub fn uri_of(value: &[u8]) -> &[u8] {
-    let mut quoted = false;
-    for (at, &b) in value.iter().enumerate() {
-        match b {
-            b'"' => quoted = !quoted,
-            b'<' if !quoted => {
-                let inside = &value[at + 1..];
-                return inside[..inside.iter().position(|&b| b == b'>').unwrap_or(inside.len())].trim_ascii();
-            }
-            b';' if !quoted => return value[..at].trim_ascii(),
-            _ => {}
-        }
+    let Some(open) = outside_quotes(value, b'<') else {
+        return value[..outside_quotes(value, b';').unwrap_or(value.len())].trim_ascii();
+    };
+    // Parameters come behind the address: what stands in brackets there is none.
+    match outside_quotes(&value[..open], b';') {
+        Some(end) => value[..end].trim_ascii(),
+        None => up_to(&value[open + 1..], b'>').trim_ascii(),
     }
-    value.trim_ascii()
+}
+
+/// Where a byte stands first outside of quotes.
+fn outside_quotes(value: &[u8], wanted: u8) -> Option<usize> {
+    let mut from = 0;
+    loop {
+        let at = from + find(&value[from..], wanted)?;
+        let Some(open) = find(&value[from..at], b'"') else { return Some(at) };
+        from += open + 1;
+        from += closing_quote(&value[from..])? + 1;
+    }
+}
+
+/// Where a quoted string ends (RFC 3261 section 25.1): at a quote without a backslash before it that is not itself escaped.
+fn closing_quote(quoted: &[u8]) -> Option<usize> {
+    let mut from = 0;
+    loop {
+        let at = from + find(&quoted[from..], b'"')?;
+        let backslashes = quoted[..at].iter().rev().take_while(|&&b| b == b'\\').count();
+        if backslashes % 2 == 0 {
+            return Some(at);
+        }
+        from = at + 1;
+    }
 }
 
 /// Scheme cut off: `user@host`, or the number of a tel URI.
 fn without_scheme(uri: &[u8]) -> &[u8] {
-    match uri.iter().position(|&b| b == b':') {
+    match find(uri, b':') {
         Some(at) if uri[..at].iter().all(u8::is_ascii_alphanumeric) => &uri[at + 1..],
         _ => uri,
     }
@@ -125,12 +178,11 @@ fn without_scheme(uri: &[u8]) -> &[u8] {
 /// The user part of a SIP URI, or a tel URI's number; empty where there is none.
 pub fn user_of(uri: &[u8]) -> &[u8] {
     let rest = without_scheme(uri);
-    if let Some(at) = rest.iter().position(|&b| b == b'@') {
-        let user = &rest[..at];
-        return &user[..user.iter().position(|&b| b == b':').unwrap_or(user.len())];
+    if let Some(at) = find(rest, b'@') {
+        return up_to(&rest[..at], b':');
     }
     if uri.len() > 4 && uri[..4].eq_ignore_ascii_case(b"tel:") {
-        return &rest[..rest.iter().position(|&b| b == b';').unwrap_or(rest.len())];
+        return up_to(rest, b';');
     }
     &[]
 }
@@ -138,9 +190,9 @@ pub fn user_of(uri: &[u8]) -> &[u8] {
 /// The host part of a SIP URI, port and parameters cut off.
 pub fn host_of(uri: &[u8]) -> &[u8] {
     let rest = without_scheme(uri);
-    let rest = &rest[rest.iter().position(|&b| b == b'@').map_or(0, |at| at + 1)..];
+    let rest = &rest[find(rest, b'@').map_or(0, |at| at + 1)..];
     if rest.first() == Some(&b'[') {
-        return &rest[..rest.iter().position(|&b| b == b']').map_or(rest.len(), |at| at + 1)];
+        return &rest[..find(rest, b']').map_or(rest.len(), |at| at + 1)];
     }
     &rest[..rest.iter().position(|&b| matches!(b, b':' | b';' | b'?')).unwrap_or(rest.len())]
 }
