@@ -66,7 +66,8 @@ fn signalling(criterion: &mut Criterion) {
     let Ok(sip::Content::Message(message)) = sip::parse(&invite) else { panic!("no message") };
     group.bench_function("tags and branch", |b| {
         b.iter(|| {
-            let values = [(message.from, sip::Name::TAG), (message.to, sip::Name::TAG), (message.via, sip::Name::BRANCH)];
+            let values =
+                [(message.from, sip::Name::TAG), (message.to, sip::Name::TAG), (message.via, sip::Name::BRANCH)];
             values.map(|(value, name)| sip::parameter(black_box(value), name).is_some())
         });
     });

@@ -1,6 +1,6 @@
 //! `sidetone analyze`: the core over capture files.
 
-use std::io::IsTerminal;
+use std::io::{self, BufWriter, IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -18,6 +18,8 @@ use super::ConfigArgs;
 
 /// Frames between two looks at the clock of the progress bar.
 const PROGRESS_FRAMES: u64 = 1 << 16;
+/// Bytes of the output that are written together.
+const BLOCK: usize = 256 << 10;
 /// The interface that frames of files are counted under.
 const FILE: &str = "file";
 
@@ -76,7 +78,7 @@ pub fn run(args: &AnalyzeArgs) -> ExitCode {
     if captures.is_empty() {
         return ExitCode::FAILURE;
     }
-    match output(args.format, captures, engine).map(|text| super::print(&text)) {
+    match output(args.format, captures, engine) {
         Ok(_) if failed => ExitCode::FAILURE,
         Ok(status) => status,
         Err(error) => super::fail(error),
@@ -129,15 +131,23 @@ fn progress(file: &CaptureFile) -> ProgressBar {
     bar.with_style(style).with_message(file.name().to_owned())
 }
 
-fn output(format: Format, captures: Vec<CaptureSummary>, mut engine: Engine) -> anyhow::Result<String> {
+fn output(format: Format, captures: Vec<CaptureSummary>, mut engine: Engine) -> anyhow::Result<ExitCode> {
     let analysis = engine.finish();
     Ok(match format {
-        Format::Text => text::render(&Findings::new(captures, analysis))?,
-        Format::Json => json::render(&Findings::new(captures, analysis))? + "\n",
+        Format::Text => super::print(&text::render(&Findings::new(captures, analysis))?),
+        Format::Json => {
+            // As it is made: of a million calls it is larger than all that they were told by.
+            let mut out = BufWriter::with_capacity(BLOCK, io::stdout().lock());
+            let result = json::render(&Findings::new(captures, analysis), &mut out);
+            super::written(
+                result.map_err(io::Error::from).and_then(|()| out.write_all(b"\n")).and_then(|()| out.flush()),
+            )
+        }
         Format::Prometheus => {
             let mut collection = Collection::default();
             engine.snapshot().collect(&mut collection);
-            crate::metrics::exposition::openmetrics_to_text(&render(vec![Box::new(Workers::new(collection))])?)
+            let text = render(vec![Box::new(Workers::new(collection))])?;
+            super::print(&crate::metrics::exposition::openmetrics_to_text(&text))
         }
     })
 }

@@ -6,6 +6,7 @@ mod metrics;
 mod mos;
 mod run;
 
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -93,10 +94,14 @@ fn fail(error: impl std::fmt::Display) -> ExitCode {
 
 /// Writes a command's output; a reader that has seen enough and closed the pipe is no failure.
 fn print(text: &str) -> ExitCode {
-    use std::io::Write;
-    match std::io::stdout().lock().write_all(text.as_bytes()) {
+    written(std::io::stdout().lock().write_all(text.as_bytes()))
+}
+
+/// What became of writing to standard output: who reads no further has what was wanted.
+fn written(result: io::Result<()>) -> ExitCode {
+    match result {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(error) => fail(format_args!("cannot write to standard output: {error}")),
     }
 }

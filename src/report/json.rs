@@ -1,29 +1,41 @@
 //! The JSON of the contract, `sidetone.analysis/1`.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::io::Write;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use crate::call::{Call, Cause, EndedBy, Outcome};
 use crate::engine::Analysis;
 use crate::media::Problem;
-use crate::wire::Undecoded;
+use crate::wire::{Endpoint, Undecoded};
 
 use super::rtcp::{self, Rtcp};
-use super::streams::{self, StreamEntry};
+use super::streams;
 use super::{CaptureSummary, Findings, voice};
 
 const SCHEMA: &str = "sidetone.analysis/1";
 
+/// A list whose items are made one by one while they are written: there may be millions.
+struct Each<I>(I);
+
+impl<I: Iterator<Item: Serialize> + Clone> Serialize for Each<I> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.clone())
+    }
+}
+
 #[derive(Serialize)]
-struct Document<'a> {
+#[serde(bound = "Each<C>: Serialize, Each<S>: Serialize")]
+struct Document<'a, C, S> {
     schema: &'static str,
     captures: &'a [CaptureSummary],
     frames: Frames,
     sip: Sip,
     registrations: Registrations,
-    calls: Vec<CallEntry>,
-    streams: Vec<StreamEntry>,
+    calls: Each<C>,
+    streams: Each<S>,
     rtcp: Rtcp,
     voice_reports: Vec<voice::Entry<'a>>,
     /// Voice reports that the list had no room for.
@@ -59,9 +71,9 @@ struct Registrations {
 }
 
 #[derive(Serialize)]
-struct CallEntry {
+struct CallEntry<'a> {
     #[serde(flatten)]
-    invite: Invite,
+    invite: Invite<'a>,
     setup_delay_seconds: Option<f64>,
     answer_delay_seconds: Option<f64>,
     duration_seconds: Option<f64>,
@@ -77,45 +89,52 @@ struct CallEntry {
     mos: Option<f64>,
     problems: Vec<&'static str>,
     streams: Vec<usize>,
-    legs: Vec<Leg>,
+    legs: Vec<Leg<'a>>,
 }
 
 /// Another leg of a call.
 #[derive(Serialize)]
-struct Leg {
+struct Leg<'a> {
     #[serde(flatten)]
-    invite: Invite,
+    invite: Invite<'a>,
     final_status: Option<u16>,
 }
 
 /// What the first INVITE of a dialog says.
 #[derive(Serialize)]
-struct Invite {
-    call_id: String,
-    caller: String,
-    callee: String,
-    source: String,
-    destination: String,
+struct Invite<'a> {
+    call_id: Cow<'a, str>,
+    caller: &'a str,
+    callee: &'a str,
+    #[serde(serialize_with = "as_text")]
+    source: Endpoint,
+    #[serde(serialize_with = "as_text")]
+    destination: Endpoint,
     started_at: f64,
 }
 
-/// The whole document, indented.
-pub fn render(findings: &Findings) -> Result<String, serde_json::Error> {
+fn as_text<S: Serializer>(at: &Endpoint, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(at)
+}
+
+/// Writes the whole document, indented.
+pub fn render(findings: &Findings, out: &mut dyn Write) -> Result<(), serde_json::Error> {
     let analysis = &findings.analysis;
-    let ids: BTreeMap<u64, String> =
-        analysis.calls.iter().map(|call| (call.serial, call.names.call_id().into_owned())).collect();
-    serde_json::to_string_pretty(&Document {
-        schema: SCHEMA,
-        captures: &findings.captures,
-        frames: frames(analysis),
-        sip: sip(analysis),
-        registrations: registrations(analysis),
-        calls: findings.calls().map(|(at, _)| call(findings, at)).collect(),
-        streams: analysis.streams.iter().map(|report| streams::entry(findings, report, &ids)).collect(),
-        rtcp: rtcp::rtcp(analysis),
-        voice_reports: analysis.voice_reports.0.iter().map(voice::entry).collect(),
-        voice_reports_left_out: analysis.voice_reports.1,
-    })
+    serde_json::to_writer_pretty(
+        out,
+        &Document {
+            schema: SCHEMA,
+            captures: &findings.captures,
+            frames: frames(analysis),
+            sip: sip(analysis),
+            registrations: registrations(analysis),
+            calls: Each(findings.calls().map(|(at, _)| call(findings, at))),
+            streams: Each(analysis.streams.iter().map(|report| streams::entry(findings, report))),
+            rtcp: rtcp::rtcp(analysis),
+            voice_reports: analysis.voice_reports.0.iter().map(voice::entry).collect(),
+            voice_reports_left_out: analysis.voice_reports.1,
+        },
+    )
 }
 
 fn frames(analysis: &Analysis) -> Frames {
@@ -153,7 +172,7 @@ fn registrations(analysis: &Analysis) -> Registrations {
     }
 }
 
-fn call(findings: &Findings, at: usize) -> CallEntry {
+fn call(findings: &Findings, at: usize) -> CallEntry<'_> {
     let call = &findings.analysis.calls[at];
     let media = findings.media_of(at);
     let since_start = |time: Option<crate::time::Timestamp>| time.map(|time| time.seconds_since(call.started));
@@ -175,17 +194,17 @@ fn call(findings: &Findings, at: usize) -> CallEntry {
     }
 }
 
-fn leg(call: &Call) -> Leg {
+fn leg(call: &Call) -> Leg<'_> {
     Leg { invite: invite(call), final_status: call.final_status }
 }
 
-fn invite(call: &Call) -> Invite {
+fn invite(call: &Call) -> Invite<'_> {
     Invite {
-        call_id: call.names.call_id().into_owned(),
-        caller: call.names.caller().to_owned(),
-        callee: call.names.callee().to_owned(),
-        source: call.source.to_string(),
-        destination: call.destination.to_string(),
+        call_id: call.names.call_id(),
+        caller: call.names.caller(),
+        callee: call.names.callee(),
+        source: call.source,
+        destination: call.destination,
         started_at: call.started.seconds(),
     }
 }

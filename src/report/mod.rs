@@ -65,8 +65,14 @@ impl Findings {
     }
 
     /// The calls, but for those that are other legs of one.
-    fn calls(&self) -> impl Iterator<Item = (usize, &Call)> {
+    fn calls(&self) -> impl Iterator<Item = (usize, &Call)> + Clone {
         self.analysis.calls.iter().enumerate().filter(|(_, call)| call.leg_of == 0)
+    }
+
+    /// The call of this serial: they stand in the order of their serials.
+    fn call(&self, serial: u64) -> Option<&Call> {
+        let calls = &self.analysis.calls;
+        calls.binary_search_by_key(&serial, |call| call.serial).ok().map(|at| &calls[at])
     }
 
     /// The other legs of a call.

@@ -1,6 +1,6 @@
 //! Streams in the JSON of the contract.
 
-use std::collections::BTreeMap;
+use std::borrow::Cow;
 
 use serde::Serialize;
 
@@ -14,14 +14,14 @@ use super::rtcp::{self, StreamRoundTrip, ssrc};
 const R_MAX: f64 = 100.0;
 
 #[derive(Serialize)]
-pub(super) struct StreamEntry {
+pub(super) struct StreamEntry<'a> {
     ssrc: String,
     source: String,
     destination: String,
     payload_type: u8,
     codec: Option<&'static str>,
     clock_rate_hz: Option<u32>,
-    call_id: Option<String>,
+    call_id: Option<Cow<'a, str>>,
     first_packet_time: f64,
     last_packet_time: f64,
     packets: u64,
@@ -117,7 +117,7 @@ struct Bursts {
     burst_ratio: Option<f64>,
 }
 
-pub(super) fn entry(findings: &Findings, report: &StreamReport, ids: &BTreeMap<u64, String>) -> StreamEntry {
+pub(super) fn entry<'a>(findings: &'a Findings, report: &StreamReport) -> StreamEntry<'a> {
     StreamEntry {
         ssrc: ssrc(report.key.ssrc),
         source: report.key.source().to_string(),
@@ -125,7 +125,7 @@ pub(super) fn entry(findings: &Findings, report: &StreamReport, ids: &BTreeMap<u
         payload_type: report.payload_type,
         codec: (report.codec != CodecId::UNKNOWN).then(|| report.codec.name()),
         clock_rate_hz: (report.clock_rate != 0).then_some(report.clock_rate),
-        call_id: ids.get(&report.call).cloned(),
+        call_id: findings.call(report.call).map(|call| call.names.call_id()),
         first_packet_time: report.first_arrival.seconds(),
         last_packet_time: report.last_arrival.seconds(),
         packets: report.packets,

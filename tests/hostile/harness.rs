@@ -91,11 +91,12 @@ impl Core {
         after.check();
         after.check_not_below(&before);
         let findings = Findings::new(vec![summary()], analysis);
-        let report = json::render(&findings).expect("JSON has no number that it cannot write");
+        let mut report = Vec::new();
+        json::render(&findings, &mut report).expect("JSON has no number that it cannot write");
         let text = text::render(&findings).expect("a String takes everything");
         let control = text.chars().find(|c| c.is_control() && *c != '\n');
         assert_eq!(control, None, "a control character reaches the terminal in:\n{text}");
-        serde_json::from_str(&report).expect("JSON")
+        serde_json::from_slice(&report).expect("JSON")
     }
 }
 

@@ -219,8 +219,9 @@ impl Scene {
             last_packet_time: None,
             truncated: false,
         };
-        let text = json::render(&Findings::new(vec![summary], analysis)).expect("JSON");
-        Seen { report: serde_json::from_str(&text).expect("JSON"), samples }
+        let mut text = Vec::new();
+        json::render(&Findings::new(vec![summary], analysis), &mut text).expect("a Vec takes everything");
+        Seen { report: serde_json::from_slice(&text).expect("JSON"), samples }
     }
 }
 
