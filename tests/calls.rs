@@ -16,6 +16,8 @@ mod scene;
 
 #[path = "calls/adversary.rs"]
 mod adversary;
+#[path = "calls/branches.rs"]
+mod branches;
 #[path = "calls/dialogs.rs"]
 mod dialogs;
 #[path = "calls/holds.rs"]

@@ -51,7 +51,7 @@ impl Signalling {
         let key = key(self, at);
         let Some(call) = self.calls.get_mut(id) else { return };
         (call.outcome, call.ended_by, call.ended, call.cause) = (None, None, None, None);
-        (call.state, call.started, call.set_up, call.cancelled) = (State::Setup, at.now, None, false);
+        (call.state, call.started, call.set_up) = (State::Setup, at.now, None);
         (call.is_counted, call.voicemail, call.replaces) = (false, false, false);
         call.key = key;
         call.invite_again(at.now, cseq, &at.marks);
@@ -103,6 +103,7 @@ impl Signalling {
             cseq: at.message.cseq.map_or(0, |(number, _)| number),
             branch: at.marks.branch,
             forks: 0,
+            refusals: 0,
             started: at.now,
             invited: at.now,
             set_up: None,
@@ -117,7 +118,7 @@ impl Signalling {
             referred: None,
             final_status: None,
             proceeding: false,
-            cancelled: false,
+            cancels: 0,
             replaces: false,
             voicemail: false,
             outcome: None,
@@ -203,6 +204,9 @@ impl Signalling {
             // Timer C begins anew (RFC 3261 section 16.7, step 2).
             call.invited = at.now;
         }
+        if let Some(tag) = at.marks.to_tag.filter(|_| code > 100 && call.is_on_first_hop(at.marks.branch, at.to.ip)) {
+            call.confirmed.ring(tag);
+        }
         // 181 Call Is Being Forwarded says where to (RFC 5806, RFC 7044).
         if code == 181 {
             self.look_for_voicemail(at, id, &[]);
@@ -223,7 +227,7 @@ impl Signalling {
     pub(super) fn answer(&mut self, at: &Context<'_, '_>, id: u32, code: u16) {
         let Some(call) = self.calls.get_mut(id).filter(|call| call.state != State::Ended) else { return };
         // Behind a proxy that writes its own tags the same answer has another one.
-        if let Some(tag) = at.marks.to_tag.filter(|_| at.marks.branch == call.branch) {
+        if let Some(tag) = at.marks.to_tag.filter(|_| call.is_on_first_hop(at.marks.branch, at.to.ip)) {
             call.confirmed.add(tag);
         }
         if call.is_conversation() {
@@ -254,14 +258,20 @@ impl Signalling {
     pub(super) fn refused(&mut self, at: &Context<'_, '_>, id: u32, code: u16) {
         let Some(call) = self.calls.get_mut(id) else { return };
         // A refusal behind a proxy is the proxy's to deal with; what reaches the caller counts.
-        let is_of_a_fork = call.forks > 0 && at.to.ip == call.source.ip;
-        if call.is_conversation() || call.state == State::Ended || at.marks.branch != call.branch && !is_of_a_fork {
+        let is_to_the_caller = call.is_on_first_hop(at.marks.branch, at.to.ip);
+        if call.is_conversation() || call.state == State::Ended || !is_to_the_caller {
             return;
         }
-        if call.forks > 0 {
-            call.forks -= 1;
+        if call.refusals < call.forks {
+            call.refusals += 1;
+            call.cancels = call.cancels.saturating_sub(u8::from(code == 487));
+            if code >= 600 {
+                call.final_status = Some(code);
+            }
             return;
         }
+        // RFC 3261 section 16.7, step 6: a 6xx of another branch goes before all others.
+        let code = call.final_status.filter(|code| *code >= 600).unwrap_or(code);
         call.final_status = Some(code);
         if call.is_challenged() {
             return self.schedule(id, at.now);
@@ -269,7 +279,7 @@ impl Signalling {
         let reason = reason::of(at.message);
         let peers = [call.key.origin, call.key.destination];
         let refusal = Refusal { code, cause: reason.cause, rang: call.set_up.is_some(), peers };
-        let outcome = match call.cancelled {
+        let outcome = match call.is_cancelled() {
             true => Outcome::Cancelled,
             false => of_refusal(&self.settings.outcomes, &refusal),
         };
@@ -285,15 +295,20 @@ impl Signalling {
         }
     }
 
-    /// CANCEL goes hop by hop: only the caller's own gives the attempt up, a proxy's ends a branch.
+    /// CANCEL goes hop by hop: only the caller's own gives the attempt up, a proxy's ends a branch. Where the caller is out of sight,
+    /// it has given up what its proxy has given up on all branches, if not because of a 6xx (RFC 3261 section 16.7, step 5).
     pub(super) fn cancel(&mut self, at: &Context<'_, '_>, id: u32) {
         if let Some(call) = self.calls.get_mut(id)
             && matches!(call.state, State::Setup | State::Ringing)
-            && at.marks.branch == call.branch
+            && call.is_on_first_hop(at.marks.branch, at.from.ip)
+            && call.final_status.is_none_or(|code| code < 600)
         {
-            (call.cancelled, call.invited) = (true, at.now);
-            call.cause = reason::of(at.message).class();
-            self.schedule(id, at.now);
+            call.cancels = call.cancels.saturating_add(1);
+            if call.is_cancelled() {
+                call.invited = at.now;
+                call.cause = reason::of(at.message).class();
+                self.schedule(id, at.now);
+            }
         }
     }
 }
@@ -311,7 +326,7 @@ fn key(signalling: &Signalling, at: &Context<'_, '_>) -> CellKey {
 /// How an attempt ended that got no final answer in time, or only a challenge.
 pub(super) fn unanswered(call: &Call) -> Outcome {
     of_event(match call.state {
-        _ if call.cancelled => Event::CancelAndSilence,
+        _ if call.is_cancelled() => Event::CancelAndSilence,
         _ if call.is_challenged() => Event::ChallengeUnanswered,
         State::Ringing => Event::OnlyProvisional,
         _ if call.proceeding => Event::OnlyProvisional,

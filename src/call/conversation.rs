@@ -139,7 +139,8 @@ impl Signalling {
             Party::Caller => at.marks.to_tag,
             Party::Callee => Some(at.marks.from_tag),
         };
-        if call.state == State::Ended || callee_tag.is_some_and(|tag| call.confirmed.leave(tag)) {
+        let is_answered = call.is_conversation();
+        if call.state == State::Ended || callee_tag.is_some_and(|tag| call.confirmed.leave(tag, is_answered)) {
             return;
         }
         let by = if party == Party::Caller { EndedBy::Caller } else { EndedBy::Callee };

@@ -1,8 +1,8 @@
 //! One call: an INVITE dialog from its first attempt to its end.
 
 use crate::time::Timestamp;
-use crate::wire::Endpoint;
 use crate::wire::sip::Party;
+use crate::wire::{Endpoint, Ip};
 
 use super::agents;
 use super::cell::CellKey;
@@ -42,38 +42,69 @@ impl State {
     }
 }
 
-/// Dialogs of one INVITE that got a 2xx and no BYE yet: fingerprints of the callees' tags. More forks than these come from no
-/// real call.
+/// Dialogs of one INVITE: fingerprints of the callees' tags. More forks than these come from no real call.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Confirmed {
-    /// Those that go on, and behind them those that had their BYE: on a proxy it passes twice.
+    /// Those that got a 2xx and go on, behind them those that had their BYE (on a proxy it passes twice), then early ones.
     tags: [u64; 3],
     count: u8,
     left: u8,
+    early: u8,
 }
 
 impl Confirmed {
-    /// A 2xx came.
-    pub fn add(&mut self, tag: u64) {
-        let known = usize::from(self.count + self.left);
+    /// Where those that go on end, those that were left, and all.
+    fn ends(&self) -> (usize, usize, usize) {
+        let (count, left, early) = (usize::from(self.count), usize::from(self.left), usize::from(self.early));
+        (count, count + left, count + left + early)
+    }
+
+    /// A provisional response came.
+    pub fn ring(&mut self, tag: u64) {
+        let (_, _, known) = self.ends();
         if !self.tags[..known].contains(&tag) && known < self.tags.len() {
-            self.tags.swap(usize::from(self.count), known);
-            self.tags[usize::from(self.count)] = tag;
-            self.count += 1;
+            self.tags[known] = tag;
+            self.early += 1;
         }
     }
 
+    /// A 2xx came.
+    pub fn add(&mut self, tag: u64) {
+        let (count, settled, known) = self.ends();
+        if self.tags[..settled].contains(&tag) {
+            return;
+        }
+        let at = match self.tags[settled..known].iter().position(|early| *early == tag) {
+            Some(at) => settled + at,
+            None if known < self.tags.len() => known,
+            None if self.early > 0 => known - 1,
+            None => return,
+        };
+        self.early -= u8::from(at < known);
+        self.tags[at] = tag;
+        self.tags[count..=at].rotate_right(1);
+        self.count += 1;
+    }
+
     /// A BYE came; whether other dialogs go on without this one.
-    pub fn leave(&mut self, tag: u64) -> bool {
-        let count = usize::from(self.count);
-        if count < 2 {
-            return count > 0 && self.tags[count..count + usize::from(self.left)].contains(&tag);
+    pub fn leave(&mut self, tag: u64, is_answered: bool) -> bool {
+        let (count, settled, known) = self.ends();
+        let at = self.tags[..known].iter().position(|known| *known == tag);
+        match at {
+            Some(at) if at >= settled => {
+                self.tags[settled..=at].rotate_right(1);
+                (self.early, self.left) = (self.early - 1, self.left + 1);
+                count > 0 || self.early > 0 && !is_answered
+            }
+            Some(at) if at >= count => true,
+            _ if count < 2 => false,
+            Some(at) => {
+                self.tags.swap(at, count - 1);
+                (self.count, self.left) = (self.count - 1, self.left + 1);
+                true
+            }
+            None => true,
         }
-        if let Some(at) = self.tags[..count].iter().position(|known| *known == tag) {
-            self.tags.swap(at, count - 1);
-            (self.count, self.left) = (self.count - 1, self.left + 1);
-        }
-        true
     }
 
     /// Whether it is the dialog that the call goes on in, as far as one is.
@@ -109,8 +140,9 @@ pub struct Call {
     pub cseq: u32,
     /// Fingerprint of that INVITE's Via branch on the first hop.
     pub branch: u64,
-    /// Further branches of that INVITE from the same source that have no final answer yet: the proxy that forked is out of sight.
+    /// Further branches of that INVITE from the same source: the proxy that forked is out of sight. And how many of all were refused.
     pub forks: u8,
+    pub refusals: u8,
     pub started: Timestamp,
     /// The last transmission of the attempt's INVITE.
     pub invited: Timestamp,
@@ -132,7 +164,8 @@ pub struct Call {
     pub final_status: Option<u16>,
     /// Any provisional response, 100 included.
     pub proceeding: bool,
-    pub cancelled: bool,
+    /// Of the branches from its source, those that the source gave up.
+    pub cancels: u8,
     /// It takes the place of another dialog (RFC 3891).
     pub replaces: bool,
     pub voicemail: bool,
@@ -153,9 +186,22 @@ impl Call {
         self.state != State::Ended && matches!(self.final_status, Some(401 | 407 | 422 | 494))
     }
 
+    /// Whether its source has given all its branches up.
+    pub fn is_cancelled(&self) -> bool {
+        self.cancels > self.forks.saturating_sub(self.refusals)
+    }
+
+    /// Whether a transaction is one between its source and the next hop: the first one, or a further branch of a proxy that forks
+    /// out of sight.
+    pub fn is_on_first_hop(&self, branch: u64, source: Ip) -> bool {
+        branch == self.branch || self.forks > 0 && source == self.source.ip
+    }
+
     /// Its INVITE is sent again, with what was asked for, or to another server.
     pub fn invite_again(&mut self, now: Timestamp, cseq: u32, marks: &Marks) {
-        (self.final_status, self.proceeding, self.forks) = (None, false, 0);
+        (self.final_status, self.proceeding) = (None, false);
+        (self.forks, self.refusals, self.cancels) = (0, 0, 0);
+        self.confirmed = Confirmed::default();
         (self.caller_tag, self.cseq, self.branch, self.invited) = (marks.from_tag, cseq, marks.branch, now);
     }
 

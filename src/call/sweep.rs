@@ -63,7 +63,7 @@ impl Signalling {
     /// How long an attempt waits for its next answer, nanoseconds.
     fn patience(&self, call: &Call) -> i64 {
         // RFC 3261 section 9.1: after a CANCEL it is 64 * T1 as well.
-        match call.proceeding && !call.is_challenged() && !call.cancelled {
+        match call.proceeding && !call.is_challenged() && !call.is_cancelled() {
             true => self.settings.ring_timeout_nanos,
             false => self.settings.setup_timeout_nanos,
         }

@@ -1,0 +1,162 @@
+//! Early dialogs and branches that end alone.
+
+use crate::ladder::{play, play_and_wait};
+use crate::scene::{float, near};
+
+/// Two phones ring behind a proxy whose both sides are seen.
+const BOTH_RING: &str = "
+    0 A>P INVITE 1
+    1 P>B INVITE 1
+    2 P>C INVITE 1 br=third
+    40 B>P 180 INVITE 1 tt=b
+    41 P>A 180 INVITE 1 tt=b
+    50 C>P 180 INVITE 1 tt=c br=third
+    51 P>A 180 INVITE 1 tt=c
+";
+
+/// The caller wants only one of them (RFC 3261 section 15).
+const ONE_IS_LEFT: &str = "
+    1000 A>P BYE 2 tt=b
+    1001 P>B BYE 2 tt=b
+    1010 B>P 200 BYE 2 tt=b
+    1011 P>A 200 BYE 2 tt=b
+    1012 B>P 487 INVITE 1 tt=b
+    1013 P>B ACK 1 tt=b
+";
+
+const OTHER_ANSWERS: &str = "
+    3000 C>P 200 INVITE 1 tt=c br=third
+    3001 P>A 200 INVITE 1 tt=c
+    3010 A>P ACK 1 tt=c
+";
+
+#[test]
+fn a_bye_ends_one_of_two_early_dialogs() {
+    let seen = play(&format!("{BOTH_RING}{ONE_IS_LEFT}"));
+    seen.counts(&[("call_active", "state=\"ringing\"", 1.0), ("call_outcomes_total", "", 0.0)]);
+    let seen = play(&format!("{BOTH_RING}{ONE_IS_LEFT}{OTHER_ANSWERS} 9001 A>P BYE 3 tt=c"));
+    seen.ended(1.0, &[("completed", 1.0)]);
+    seen.counts(&[("call_answers_total", "", 1.0), ("call_duration_seconds_sum", "", 6.001)]);
+}
+
+#[test]
+fn a_bye_of_each_early_dialog_ends_the_attempt() {
+    let seen = play(&format!(
+        "{BOTH_RING}{ONE_IS_LEFT}
+        2000 A>P BYE 3 tt=c
+        2001 P>C BYE 3 tt=c
+        2002 C>P 487 INVITE 1 tt=c br=third
+        2003 P>A 487 INVITE 1 tt=c"
+    ));
+    seen.ended(1.0, &[("cancelled", 1.0)]);
+    seen.counts(&[("call_releases_total", "side=\"caller\"", 1.0)]);
+    play("0 A>B INVITE 1 \n 40 B>A 180 INVITE 1 \n 900 A>B BYE 2").ended(1.0, &[("cancelled", 1.0)]);
+}
+
+#[test]
+fn a_bye_of_an_early_dialog_behind_the_answer_ends_no_call() {
+    let seen = play(&format!("{BOTH_RING}{OTHER_ANSWERS} 3020 A>P BYE 2 tt=b \n 3021 P>B BYE 2 tt=b"));
+    seen.counts(&[("call_active", "state=\"answered\"", 1.0), ("call_outcomes_total", "", 0.0)]);
+    // Both answer: the early dialogs are the answered ones.
+    let seen = play(&format!(
+        "{BOTH_RING}{OTHER_ANSWERS}
+        3020 P>A 200 INVITE 1 tt=b
+        3030 A>P BYE 2 tt=b
+        9000 P>A BYE 1 ft=c tt=a"
+    ));
+    seen.ended(1.0, &[("completed", 1.0)]);
+    seen.counts(&[("call_releases_total", "side=\"callee\"", 1.0)]);
+    near(float(seen.call("call-1"), "/duration_seconds"), 6.0, 1e-6);
+}
+
+#[test]
+fn an_early_dialog_is_left_where_only_the_proxys_branches_are_seen() {
+    let seen = play(
+        "0 P>B INVITE 1
+        1 P>C INVITE 1 br=third
+        40 B>P 180 INVITE 1 tt=b
+        50 C>P 180 INVITE 1 tt=c br=third
+        1000 P>B BYE 2 tt=b
+        1010 B>P 200 BYE 2 tt=b
+        1012 B>P 487 INVITE 1 tt=b
+        3000 C>P 200 INVITE 1 tt=c br=third
+        9000 C>P BYE 1 ft=c tt=a",
+    );
+    seen.ended(1.0, &[("completed", 1.0)]);
+}
+
+#[test]
+fn a_proxys_cancel_of_one_of_its_branches_gives_nothing_up() {
+    // Kamailio goes on to the next branch before the first one's 487 is there.
+    let serial = "
+        0 P>B INVITE 1
+        40 B>P 180 INVITE 1 tt=b
+        10000 P>B CANCEL 1
+        10001 P>C INVITE 1 br=third
+        10010 B>P 200 CANCEL 1
+        10011 B>P 487 INVITE 1 tt=b
+        10012 P>B ACK 1 tt=b
+        10050 C>P 180 INVITE 1 tt=c br=third";
+    for (code, outcome) in [("486", "busy"), ("404", "not_found")] {
+        let seen = play(&format!("{serial} \n 12000 C>P {code} INVITE 1 tt=c br=third"));
+        seen.ended(1.0, &[(outcome, 1.0)]);
+        seen.counts(&[("call_releases_total", "side=\"callee\"", 1.0)]);
+    }
+    let seen = play_and_wait(serial, 300);
+    seen.ended(1.0, &[("no_answer", 1.0)]);
+    let seen = play(&format!("{serial} \n 12000 C>P 200 INVITE 1 tt=c br=third \n 15000 C>P BYE 1 ft=c tt=a"));
+    seen.ended(1.0, &[("completed", 1.0)]);
+}
+
+#[test]
+fn a_proxy_that_cancels_all_its_branches_gives_up() {
+    let seen = play(
+        "0 P>B INVITE 1
+        1 P>C INVITE 1 br=third
+        40 B>P 180 INVITE 1 tt=b
+        50 C>P 180 INVITE 1 tt=c br=third
+        3000 P>B CANCEL 1
+        3001 P>C CANCEL 1 br=third
+        3010 B>P 487 INVITE 1 tt=b
+        3020 C>P 486 INVITE 1 tt=c br=third",
+    );
+    seen.ended(1.0, &[("cancelled", 1.0)]);
+    seen.counts(&[("call_releases_total", "side=\"caller\"", 1.0)]);
+    // Silence after it.
+    let seen = play_and_wait(
+        "0 P>B INVITE 1
+        1 P>C INVITE 1 br=third
+        40 B>P 180 INVITE 1 tt=b
+        3000 P>B CANCEL 1
+        3001 P>C CANCEL 1 br=third",
+        60,
+    );
+    seen.ended(1.0, &[("cancelled", 1.0)]);
+}
+
+#[test]
+fn the_last_of_all_branches_ends_the_attempt_whichever_it_is() {
+    for (first, second) in [
+        ("B>P 486 INVITE 1 tt=b", "C>P 404 INVITE 1 tt=c br=third"),
+        ("C>P 486 INVITE 1 tt=c br=third", "B>P 404 INVITE 1 tt=b"),
+    ] {
+        let seen = play(&format!("0 P>B INVITE 1 \n 1 P>C INVITE 1 br=third \n 40 {first} \n 50 {second}"));
+        seen.ended(1.0, &[("not_found", 1.0)]);
+    }
+}
+
+#[test]
+fn a_refusal_everywhere_is_what_the_caller_gets() {
+    // RFC 3261 section 16.7, step 5: a 6xx, and all other branches are cancelled.
+    let seen = play(
+        "0 P>B INVITE 1
+        1 P>C INVITE 1 br=third
+        40 B>P 180 INVITE 1 tt=b
+        900 C>P 603 INVITE 1 tt=c br=third
+        905 P>B CANCEL 1
+        906 B>P 200 CANCEL 1
+        910 B>P 487 INVITE 1 tt=b",
+    );
+    seen.ended(1.0, &[("rejected", 1.0)]);
+    seen.counts(&[("call_final_status_total", "code=\"603\"", 1.0)]);
+}
