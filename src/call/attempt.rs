@@ -4,7 +4,7 @@ use crate::wire::sip::Start;
 
 use super::cell::CellKey;
 use super::country::Country;
-use super::dialog::{Call, Confirmed, State};
+use super::dialog::{Again, Call, Confirmed, State};
 use super::hold::Hold;
 use super::names::Names;
 use super::outcome::{Cause, EndedBy, Event, Outcome, Refusal, of_event, of_refusal};
@@ -33,6 +33,9 @@ impl Signalling {
             }
             return Some(id);
         }
+        if call.is_conversation() && is_later && !is_passed_on {
+            return Some(self.again(at, id, cseq));
+        }
         if is_other_branch && at.from != call.source || is_passed_on && !is_over {
             self.next_hop(at, id);
         } else if is_later && call.is_challenged() {
@@ -41,6 +44,48 @@ impl Signalling {
             self.try_again(at, id, cseq);
         } else if is_other_branch && !is_over {
             call.fork(at.now, at.marks.branch);
+        }
+        Some(id)
+    }
+
+    /// An INVITE without To tag from the source of a call that goes on, as far as was seen: its BYE was lost, if this is no INVITE
+    /// within it.
+    fn again(&mut self, at: &Context<'_, '_>, id: u32, cseq: u32) -> u32 {
+        let Some(call) = self.calls.get_mut(id) else { return id };
+        let alive = call.last_message;
+        if at.marks.from_tag == call.caller_tag {
+            call.again = Some(Box::new(Again { cseq, invited: at.now, alive, agent: at.agent.family }));
+            return id;
+        }
+        // On the loopback all programs have one address.
+        if at.from.ip.is_loopback() && at.from != call.source {
+            return id;
+        }
+        self.lose(id, alive, Event::BegunAgain);
+        self.leave(id, at.now, EndedBy::Timeout);
+        let id = self.new_call(at);
+        if let Some(call) = self.calls.get_mut(id) {
+            call.is_reused = true;
+        }
+        id
+    }
+
+    /// The answer to such an INVITE under the caller's own tag: with a To tag that nobody in the call has, it is another call's.
+    pub(super) fn begun_again(&mut self, at: &Context<'_, '_>, id: u32, code: u16) -> Option<u32> {
+        let call = self.calls.get_mut(id).filter(|call| call.is_conversation())?;
+        let is_its_answer = (180..=299).contains(&code)
+            && at.marks.from_tag == call.caller_tag
+            && at.to.ip == call.source.ip
+            && at.message.cseq.map(|(number, _)| number) == call.again.as_ref().map(|again| again.cseq);
+        let tag = at.marks.to_tag.filter(|_| is_its_answer)?;
+        let is_foreign = call.confirmed.is_foreign(tag);
+        let again = call.again.take().filter(|_| is_foreign)?;
+        self.lose(id, again.alive, Event::BegunAgain);
+        self.leave(id, at.now, EndedBy::Timeout);
+        let id = self.insert(at, State::Setup);
+        if let Some(call) = self.calls.get_mut(id) {
+            (call.started, call.invited, call.agent) = (again.invited, again.invited, again.agent);
+            call.is_reused = true;
         }
         Some(id)
     }
@@ -99,6 +144,8 @@ impl Signalling {
             state,
             is_counted: false,
             is_half_seen: false,
+            is_reused: false,
+            again: None,
             caller_tag: at.marks.from_tag,
             cseq: at.message.cseq.map_or(0, |(number, _)| number),
             branch: at.marks.branch,

@@ -45,6 +45,10 @@ impl Signalling {
             };
         }
         let Some(id) = known else { return };
+        let id = match method {
+            Method::Invite => self.begun_again(at, id, code).unwrap_or(id),
+            _ => id,
+        };
         let Some(call) = self.calls.get_mut(id) else { return };
         call.last_message = at.now;
         let asked_by_caller = at.marks.from_tag == call.caller_tag;
@@ -140,7 +144,12 @@ impl Signalling {
             Party::Callee => Some(at.marks.from_tag),
         };
         let is_answered = call.is_conversation();
-        if call.state == State::Ended || callee_tag.is_some_and(|tag| call.confirmed.leave(tag, is_answered)) {
+        // Of the call that had the Call-ID before.
+        let is_another = call.is_reused && ![Some(at.marks.from_tag), at.marks.to_tag].contains(&Some(call.caller_tag));
+        if call.state == State::Ended
+            || is_another
+            || callee_tag.is_some_and(|tag| call.confirmed.leave(tag, is_answered))
+        {
             return;
         }
         let by = if party == Party::Caller { EndedBy::Caller } else { EndedBy::Callee };

@@ -107,10 +107,26 @@ impl Confirmed {
         }
     }
 
+    /// Whether others answered, and not this one.
+    pub fn is_foreign(&self, tag: u64) -> bool {
+        self.count > 0 && !self.tags[..self.ends().2].contains(&tag)
+    }
+
     /// Whether it is the dialog that the call goes on in, as far as one is.
     pub fn is_first(&self, tag: u64) -> bool {
         self.count == 0 || self.tags[0] == tag
     }
+}
+
+/// An INVITE of the caller's without To tag within an answered call: a user agent that forgets the tag, or the beginning of another
+/// call. Whoever answers knows.
+#[derive(Clone, Copy, Debug)]
+pub struct Again {
+    pub cseq: u32,
+    pub invited: Timestamp,
+    /// The last sign of life of the call before it.
+    pub alive: Timestamp,
+    pub agent: agents::Family,
 }
 
 /// A call, from its first INVITE to half a minute after its end.
@@ -136,6 +152,10 @@ pub struct Call {
     pub is_half_seen: bool,
     /// Fingerprint of the caller's From tag.
     pub caller_tag: u64,
+    /// Whether its Call-ID was another call's that seemed to go on, and may still have its BYE.
+    pub is_reused: bool,
+    /// An INVITE without To tag came within the call, and has no answer yet.
+    pub again: Option<Box<Again>>,
     /// CSeq of the last INVITE of the attempt: after a challenge it is sent again with a higher one.
     pub cseq: u32,
     /// Fingerprint of that INVITE's Via branch on the first hop.

@@ -88,6 +88,7 @@ pub enum Event {
     DialogUnknown,
     SessionExpired,
     MediaSilent,
+    BegunAgain,
     MaximumDuration,
     Evicted,
 }
@@ -106,6 +107,7 @@ impl Event {
             Event::DialogUnknown => "under way when first seen, and 481 to an INVITE or UPDATE within it",
             Event::SessionExpired => "answered, and no refresh in Session-Expires and 32 s more",
             Event::MediaSilent => "answered, media came, and none for `calls.media_silence`",
+            Event::BegunAgain => "answered, and another call under the same Call-ID",
             Event::MaximumDuration => "answered, and no end in `calls.max_duration`",
             Event::Evicted => "forgotten at `calls.max_calls`",
         }
@@ -175,6 +177,7 @@ pub const TABLE: &[Row] = &[
     row(When::Event(Event::DialogUnknown), Outcome::Dropped, "RFC 3261 section 12.2.1.2"),
     row(When::Event(Event::SessionExpired), Outcome::Dropped, "RFC 4028 section 10"),
     row(When::Event(Event::MediaSilent), Outcome::Dropped, "the BYE was lost, or never sent"),
+    row(When::Event(Event::BegunAgain), Outcome::Dropped, "the BYE was lost, or never sent"),
     row(When::Event(Event::MaximumDuration), Outcome::Dropped, "the BYE was lost, or never sent"),
     row(When::Event(Event::Evicted), Outcome::Unknown, "more calls than the table holds"),
 ];

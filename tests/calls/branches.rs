@@ -1,4 +1,4 @@
-//! Early dialogs and branches that end alone.
+//! Early dialogs and branches that end alone, and Call-IDs that come again while their call seems to go on.
 
 use crate::ladder::{play, play_and_wait};
 use crate::scene::{float, near};
@@ -159,4 +159,94 @@ fn a_refusal_everywhere_is_what_the_caller_gets() {
     );
     seen.ended(1.0, &[("rejected", 1.0)]);
     seen.counts(&[("call_final_status_total", "code=\"603\"", 1.0)]);
+}
+
+/// Answered, and its BYE was lost.
+const NO_BYE: &str = "
+    0 A>B INVITE 1 sdp=sendrecv
+    100 B>A 200 INVITE 1 sdp=sendrecv
+    110 A>B ACK 1
+";
+
+#[test]
+fn another_from_tag_under_the_call_id_of_a_call_without_bye_is_another_call() {
+    let seen = play(&format!(
+        "{NO_BYE}
+        60000 A>B INVITE 1 ft=z br=z sdp=sendrecv
+        60050 B>A 180 INVITE 1 ft=z tt=y br=z
+        62000 B>A 200 INVITE 1 ft=z tt=y br=z sdp=sendrecv
+        62010 A>B ACK 1 ft=z tt=y
+        63000 A>B BYE 2 tt=b
+        69000 B>A BYE 1 ft=y tt=z"
+    ));
+    seen.ended(2.0, &[("dropped", 1.0), ("completed", 1.0)]);
+    seen.counts(&[
+        ("call_answers_total", "", 2.0),
+        ("call_active", "", 0.0),
+        ("call_duration_seconds_sum", "", 7.0),
+        ("call_releases_total", "side=\"timeout\"", 1.0),
+        ("call_releases_total", "side=\"callee\"", 1.0),
+    ]);
+    // 2xx to the last sign of life, the ACK.
+    near(seen.sum("call_lost_duration_seconds_sum", ""), 0.010, 1e-6);
+}
+
+#[test]
+fn an_invite_without_to_tag_is_another_call_once_somebody_else_answers() {
+    let seen = play(&format!(
+        "{NO_BYE}
+        60000 A>B INVITE 7 new br=z sdp=sendrecv
+        60010 B>A 100 INVITE 7 new br=z
+        60050 B>A 180 INVITE 7 tt=y br=z
+        62000 B>A 200 INVITE 7 tt=y br=z sdp=sendrecv
+        62010 A>B ACK 7 tt=y
+        69000 A>B BYE 8 tt=y"
+    ));
+    seen.ended(2.0, &[("dropped", 1.0), ("completed", 1.0)]);
+    seen.counts(&[("call_answers_total", "", 2.0), ("call_duration_seconds_sum", "", 7.0)]);
+    near(seen.sum("call_setup_delay_seconds_sum", ""), 0.150, 1e-6);
+    near(seen.sum("call_lost_duration_seconds_sum", ""), 0.010, 1e-6);
+}
+
+#[test]
+fn an_invite_without_to_tag_that_the_call_answers_is_the_calls() {
+    // A user agent that forgets the To tag.
+    let seen = play(&format!(
+        "{NO_BYE}
+        3000 A>B INVITE 2 new br=z sdp=sendonly
+        3010 B>A 200 INVITE 2 br=z sdp=recvonly
+        3020 A>B ACK 2
+        9100 A>B BYE 3"
+    ));
+    seen.ended(1.0, &[("completed", 1.0)]);
+    seen.counts(&[("call_duration_seconds_sum", "", 9.0), ("call_hold_seconds_count", "", 1.0)]);
+    // One of RFC 2543, without any tags.
+    let seen = play(
+        "0 A>B INVITE 1 new
+        100 B>A 200 INVITE 1 new
+        110 A>B ACK 1 new
+        3000 A>B INVITE 2 new br=z
+        3010 B>A 200 INVITE 2 new br=z
+        9100 A>B BYE 3 new",
+    );
+    seen.ended(1.0, &[("completed", 1.0)]);
+}
+
+#[test]
+fn what_passes_an_answered_call_through_is_the_same_call() {
+    // A B2BUA that answers, and goes on under the same Call-ID; a spiral; a branch that starts late.
+    let seen = play(
+        "0 A>P INVITE 1
+        10 P>A 200 INVITE 1 tt=p
+        20 A>P ACK 1 tt=p
+        1000 P>B INVITE 1 ft=pa
+        1100 B>P 200 INVITE 1 ft=pa tt=b
+        1110 P>B ACK 1 ft=pa tt=b
+        1200 B>P INVITE 1 br=spiral
+        1201 P>C INVITE 1 br=late
+        9000 B>P BYE 1 ft=b tt=pa
+        9001 P>A BYE 1 ft=p tt=a",
+    );
+    seen.ended(1.0, &[("completed", 1.0)]);
+    seen.counts(&[("call_answers_total", "", 1.0)]);
 }
