@@ -30,5 +30,7 @@ mod ladder;
 mod legs;
 #[path = "calls/lost.rs"]
 mod lost;
+#[path = "calls/names.rs"]
+mod names;
 #[path = "calls/outcomes.rs"]
 mod outcomes;
