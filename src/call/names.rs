@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::wire::sip;
+use crate::wire::sip::{self, Name};
 
 /// The longest name of a party that is kept, bytes.
 const MAX_PARTY: usize = 128;
@@ -42,10 +42,22 @@ impl Names {
     }
 }
 
+/// A number without the parameters that a SIP URI keeps in its user part (RFC 3261 section 19.1.6, RFC 3966 section 3); to a name
+/// they belong (section 19.1.3).
+fn subscriber<'a>(user: &'a [u8], uri: &[u8]) -> &'a [u8] {
+    let Some(end) = user.iter().position(|&b| b == b';') else { return user };
+    // An escaped plus sign, or none, and digits with their visual separators.
+    let digits = user[..end].strip_prefix(b"%2B").or(user[..end].strip_prefix(b"%2b")).unwrap_or(&user[..end]);
+    let is_number = end > 0 && digits.iter().all(|b| b.is_ascii_digit() || b"+-.()*#".contains(b))
+        || sip::parameter(user, Name::new(b"phone-context")).is_some()
+        || sip::parameter(uri, Name::new(b"user")).is_some_and(|kind| kind.eq_ignore_ascii_case(b"phone"));
+    if is_number { &user[..end] } else { user }
+}
+
 /// Who a From or To value names: user part or number, else the host.
 fn party(value: &[u8]) -> Cow<'_, str> {
     let uri = sip::uri_of(value);
-    let user = sip::user_of(uri);
+    let user = subscriber(sip::user_of(uri), uri);
     let name = if user.is_empty() { sip::host_of(uri) } else { user };
     let name = &name[..name.len().min(MAX_PARTY)];
     match std::str::from_utf8(name) {

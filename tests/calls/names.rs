@@ -44,3 +44,21 @@ fn quotes_within_a_display_name_end_nothing() {
     named(r#""say \"<sip:eve@e.example>\"; now" <sip:alice@a.example>"#, "alice");
     named(r#""\\" <sip:alice@a.example>"#, "alice");
 }
+
+#[test]
+fn a_number_comes_without_its_parameters() {
+    for (value, want) in [
+        ("<sip:+4420;phone-context=example.com@host;user=phone>", "+4420"),
+        ("<sip:7042;phone-context=+44@gw.example>", "7042"),
+        ("<sip:+442079460123;npdi;rn=+4420@gw.example;user=phone>", "+442079460123"),
+        ("<sip:+12125551212;isub=1411;postd=pp22@foo.example;user=phone>", "+12125551212"),
+        ("<sip:%2B4420;ext=17@gw.example>", "%2B4420"),
+        ("<sip:*72;phone-context=pbx.example@gw.example>", "*72"),
+        ("<tel:1234;phone-context=+44>", "1234"),
+        ("tel:1234", "1234"),
+        ("<tel:+1-201-555-0123;isub=12>", "+1-201-555-0123"),
+        ("<TEL:863-1234;phone-context=+1-914-555>", "863-1234"),
+    ] {
+        named(value, want);
+    }
+}
