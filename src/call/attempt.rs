@@ -22,7 +22,8 @@ impl Signalling {
         // Some clients answer a challenge under a new tag, and some keep one Call-ID for all that they do.
         let is_later = if is_tag_known { cseq > call.cseq } else { at.from.ip == call.source.ip };
         let is_other_branch = is_tag_known && cseq == call.cseq && at.marks.branch != call.branch;
-        let is_passed_on = !is_tag_known && site.is_passed_on(call.destination.ip, at.from.ip);
+        let is_passed_on =
+            !is_tag_known && at.from != call.source && site.is_passed_on(call.destination.ip, at.from.ip);
         let is_over = call.state == State::Ended;
         if is_over && is_later && (call.answered.is_some() || call.is_half_seen) {
             let recent = std::mem::take(&mut call.recent);
@@ -36,7 +37,7 @@ impl Signalling {
         if call.is_conversation() && is_later && !is_passed_on {
             return Some(self.again(at, id, cseq));
         }
-        if is_other_branch && at.from != call.source || is_passed_on && !is_over {
+        if is_other_branch && !call.is_source(at.from) || is_passed_on && !is_over {
             self.next_hop(at, id);
         } else if is_later && call.is_challenged() {
             call.invite_again(at.now, cseq, &at.marks);
@@ -252,7 +253,11 @@ impl Signalling {
             call.invited = at.now;
         }
         if let Some(tag) = at.marks.to_tag.filter(|_| code > 100 && call.is_on_first_hop(at.marks.branch, at.to.ip)) {
-            call.confirmed.ring(tag);
+            match code {
+                // Early Dialog Terminated (RFC 6228).
+                199 => _ = call.confirmed.leave(tag, false),
+                _ => call.confirmed.ring(tag),
+            }
         }
         // 181 Call Is Being Forwarded says where to (RFC 5806, RFC 7044).
         if code == 181 {

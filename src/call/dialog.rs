@@ -217,6 +217,12 @@ impl Call {
         branch == self.branch || self.forks > 0 && source == self.source.ip
     }
 
+    /// Whether it is where the call comes from: over TCP, with another port for each next hop. What the next hop itself sends on the
+    /// same host also has another port.
+    pub fn is_source(&self, from: Endpoint) -> bool {
+        from == self.source || from.ip == self.source.ip && from.ip != self.destination.ip
+    }
+
     /// Its INVITE is sent again, with what was asked for, or to another server.
     pub fn invite_again(&mut self, now: Timestamp, cseq: u32, marks: &Marks) {
         (self.final_status, self.proceeding) = (None, false);

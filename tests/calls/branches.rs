@@ -161,6 +161,70 @@ fn a_refusal_everywhere_is_what_the_caller_gets() {
     seen.counts(&[("call_final_status_total", "code=\"603\"", 1.0)]);
 }
 
+#[test]
+fn a_branch_is_one_from_whatever_port_it_leaves() {
+    // Over TCP each next hop has a connection of its own.
+    let seen = play(
+        "0 P>B INVITE 1 client=40001
+        1 P>C INVITE 1 br=third client=40002
+        40 B>P 486 INVITE 1 tt=b client=40001
+        60 C>P 180 INVITE 1 tt=c br=third client=40002
+        3000 C>P 200 INVITE 1 tt=c br=third client=40002
+        9000 P>C BYE 2 tt=c client=40002",
+    );
+    seen.ended(1.0, &[("completed", 1.0)]);
+    let seen = play(
+        "0 A>B INVITE 1 client=40001
+        40 B>A 503 INVITE 1 tt=b client=40001
+        50 A>C INVITE 1 br=third client=40002
+        60 C>A 180 INVITE 1 tt=c br=third client=40002
+        3000 C>A 486 INVITE 1 tt=c br=third client=40002",
+    );
+    seen.ended(2.0, &[("network_failure", 1.0), ("busy", 1.0)]);
+}
+
+#[test]
+fn a_proxy_beside_the_caller_is_the_next_hop() {
+    // Both on the same host: the proxy has another port, and a connection of its own to the callee.
+    let seen = play(
+        "0 P>P INVITE 1 client=5070
+        1 P>B INVITE 1 client=40001
+        40 B>P 486 INVITE 1 tt=b client=40001
+        45 P>C INVITE 1 br=third client=40002
+        60 C>P 180 INVITE 1 tt=c br=third client=40002
+        61 P>P 180 INVITE 1 tt=c client=5070
+        3000 C>P 200 INVITE 1 tt=c br=third client=40002
+        3001 P>P 200 INVITE 1 tt=c client=5070
+        9000 P>P BYE 2 tt=c client=5070",
+    );
+    seen.ended(1.0, &[("completed", 1.0)]);
+}
+
+#[test]
+fn credentials_under_another_tag_come_from_the_same_port() {
+    let seen = play(
+        "0 P>P INVITE 1 client=5070
+        10 P>P 401 INVITE 1 client=5070
+        12 P>P ACK 1 client=5070
+        15 P>P INVITE 2 new ft=a2 client=5070
+        150 P>P 180 INVITE 2 ft=a2 client=5070
+        2000 P>P 486 INVITE 2 ft=a2 client=5070",
+    );
+    seen.ended(1.0, &[("busy", 1.0)]);
+}
+
+#[test]
+fn an_early_dialog_that_its_proxy_ended_is_none() {
+    // RFC 6228: 199 Early Dialog Terminated.
+    let seen = play(&format!(
+        "{BOTH_RING}
+        900 P>A 199 INVITE 1 tt=b
+        1000 A>P BYE 2 tt=c
+        1010 P>A 200 BYE 2 tt=c"
+    ));
+    seen.ended(1.0, &[("cancelled", 1.0)]);
+}
+
 /// Answered, and its BYE was lost.
 const NO_BYE: &str = "
     0 A>B INVITE 1 sdp=sendrecv

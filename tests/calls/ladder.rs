@@ -26,6 +26,7 @@ struct Options<'a> {
     branch: String,
     sdp: Option<&'a str>,
     port: u16,
+    client: Option<u16>,
     uri: &'a str,
     headers: Vec<String>,
 }
@@ -36,7 +37,7 @@ struct Options<'a> {
 ///     MILLISECONDS FROM>TO CODE METHOD CSEQ ...
 ///
 /// Options: `id` (Call-ID), `ft` and `tt` (From and To tag; a and b), `new` (no To tag), `br` (branch, of the hop, CSeq and call), `sdp`
-/// (direction, or `hold` for 0.0.0.0), `port` (of the sender's sound), `uri`. A time with a plus is later than the line before.
+/// (direction, or `hold` for 0.0.0.0), `port` (of the sender's sound), `client` (port of whoever sends the request), `uri`. A time with a plus is later than the line before.
 pub fn put(scene: &mut Scene, ladder: &str) {
     let mut now = 0.0;
     for line in ladder.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')) {
@@ -68,6 +69,7 @@ pub fn put(scene: &mut Scene, ladder: &str) {
             branch: String::new(),
             sdp: None,
             port: 0,
+            client: None,
             uri: "sip:bob@b.example",
             headers,
         };
@@ -81,6 +83,7 @@ pub fn put(scene: &mut Scene, ladder: &str) {
                 "br" => options.branch = format!("z9hG4bK{value}"),
                 "sdp" => options.sdp = Some(value),
                 "port" => options.port = value.parse().expect("a port"),
+                "client" => options.client = Some(value.parse().expect("a port")),
                 "uri" => options.uri = value,
                 _ => panic!("no option {name}: {line}"),
             }
@@ -92,7 +95,11 @@ pub fn put(scene: &mut Scene, ladder: &str) {
             Some(code) => format!("SIP/2.0 {code} Reason"),
             None => format!("{method} {} SIP/2.0", options.uri),
         };
-        let (from, to) = (endpoint(from), endpoint(to));
+        let (mut from, mut to) = (endpoint(from), endpoint(to));
+        if let Some(port) = options.client {
+            let asking = if code.is_some() { &mut to } else { &mut from };
+            asking.set_port(port);
+        }
         scene.put(ms(now), from, to, &message(&start, &format!("{cseq} {method}"), from, &options));
     }
 }
