@@ -14,10 +14,9 @@ struct Way {
 impl Way {
     /// Of the accepted sections of sound together; `None` where there is none, as with T.38.
     fn of(sections: &[sdp::Media]) -> Option<Way> {
-        let sound =
-            || sections.iter().filter(|media| media.media_type == MediaType::Audio && media.receives_at.is_some());
-        // 0.0.0.0 is a hold of old: nothing can be received there.
-        let reachable = |media: &sdp::Media| media.receives_at.is_some_and(|at| !at.ip.is_unspecified());
+        let sound = || sections.iter().filter(|media| media.media_type == MediaType::Audio && media.port != 0);
+        // 0.0.0.0 is a hold of old: nothing can be received there. The name of a host is none.
+        let reachable = |media: &sdp::Media| media.receives_at.is_none_or(|at| !at.ip.is_unspecified());
         sound().next()?;
         Some(Way {
             sends: sound().any(|media| media.sends),

@@ -55,7 +55,9 @@ pub struct Media {
     pub media_type: MediaType,
     /// Whether the profile carries RTP (`RTP/AVP`, `UDP/TLS/RTP/SAVPF`, ...).
     pub rtp: bool,
-    /// `None` for a port of zero (rejected) or an address that is no IP literal.
+    /// Zero: rejected.
+    pub port: u16,
+    /// `None` for a port of zero or an address that is no IP literal.
     pub receives_at: Option<Endpoint>,
     /// Where ICE (RFC 8839 section 5.1) says that it might receive instead.
     pub candidates: Vec<Endpoint>,
@@ -187,11 +189,11 @@ fn connection(value: &[u8]) -> Option<Ip> {
 }
 
 fn readdress(media: &mut Media, address: Option<Ip>) {
-    let port = media.receives_at.map(|at| at.port);
-    media.receives_at = match (address, port) {
-        (Some(ip), Some(port)) => Some(Endpoint { ip, port }),
-        _ => None,
-    };
+    media.receives_at = endpoint(address, media.port);
+}
+
+fn endpoint(address: Option<Ip>, port: u16) -> Option<Endpoint> {
+    Some(Endpoint { ip: address?, port }).filter(|at| at.port != 0)
 }
 
 /// `audio 49170/2 RTP/AVP 0 8 97`
@@ -210,8 +212,6 @@ fn media(value: &[u8], session: &Session) -> Option<Media> {
         b"image" if contains(&profile.to_ascii_lowercase(), b"udptl") => MediaType::Fax,
         _ => MediaType::Other,
     };
-    // The address may still come in this section's own c= line.
-    let ip = session.address.unwrap_or(Ip::v4([0; 4]));
     let formats = words
         .filter_map(digits::<u8>)
         .filter(|pt| *pt < 128)
@@ -222,7 +222,8 @@ fn media(value: &[u8], session: &Session) -> Option<Media> {
     Some(Media {
         media_type,
         rtp,
-        receives_at: (port != 0).then_some(Endpoint { ip, port }),
+        port,
+        receives_at: endpoint(session.address, port),
         rtcp: None,
         candidates: Vec::new(),
         sends,

@@ -110,3 +110,23 @@ fn a_call_that_begins_without_sound_is_not_on_hold() {
     );
     seen.counts(&[("call_hold_seconds_count", "", 0.0)]);
 }
+
+#[test]
+fn a_host_that_is_named_in_the_description_is_on_no_hold() {
+    // As in the examples of RFC 3261 and RFC 5359.
+    let named = "
+        0 A>B INVITE 1 sdp=named
+        100 B>A 200 INVITE 1 sdp=named
+        110 A>B ACK 1
+        2000 A>B INVITE 12 sdp=named
+        2010 B>A 200 INVITE 12 sdp=named";
+    play(named).counts(&[("call_active", "state=\"answered\"", 1.0), ("call_hold_seconds_count", "", 0.0)]);
+    let seen = play(&format!(
+        "{named}
+        3000 A>B INVITE 13 sdp=sendonly
+        3010 B>A 200 INVITE 13 sdp=named
+        7010 A>B INVITE 14 sdp=named
+        7010 B>A 200 INVITE 14 sdp=named"
+    ));
+    seen.counts(&[("call_hold_seconds_count", "", 1.0), ("call_hold_seconds_sum", "", 4.0)]);
+}

@@ -37,7 +37,7 @@ struct Options<'a> {
 ///     MILLISECONDS FROM>TO CODE METHOD CSEQ ...
 ///
 /// Options: `id` (Call-ID), `ft` and `tt` (From and To tag; a and b), `new` (no To tag), `br` (branch, of the hop, CSeq and call), `sdp`
-/// (direction, or `hold` for 0.0.0.0), `port` (of the sender's sound), `client` (port of whoever sends the request), `uri`. A time with a plus is later than the line before.
+/// (direction, `hold` for 0.0.0.0, or `named` for a host's name), `port` (of the sender's sound), `client` (port of whoever sends the request), `uri`. A time with a plus is later than the line before.
 pub fn put(scene: &mut Scene, ladder: &str) {
     let mut now = 0.0;
     for line in ladder.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')) {
@@ -128,6 +128,7 @@ pub fn sound_at(party: &str, port: u16) -> SocketAddr {
 fn description(from: SocketAddr, direction: &str, port: u16) -> String {
     let (ip, direction) = match direction {
         "hold" => ("0.0.0.0".to_owned(), "sendrecv"),
+        "named" => ("pc33.atlanta.example".to_owned(), "sendrecv"),
         direction => (from.ip().to_string(), direction),
     };
     let port = if port == 0 { 20_000 } else { port };
