@@ -16,6 +16,8 @@ mod scene;
 
 #[path = "calls/adversary.rs"]
 mod adversary;
+#[path = "calls/bindings.rs"]
+mod bindings;
 #[path = "calls/branches.rs"]
 mod branches;
 #[path = "calls/dialogs.rs"]

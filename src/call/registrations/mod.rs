@@ -99,7 +99,9 @@ impl Registrations {
         let cseq = message.cseq.map_or(0, |(number, _)| number);
         let mut started = now;
         if let Some(attempt) = self.attempts.get_mut(&key) {
-            if cseq <= attempt.cseq {
+            // Some clients answer a challenge without counting on.
+            let is_answer = cseq == attempt.cseq && attempt.waits == Waits::Credentials && !attempt.authorized;
+            if cseq <= attempt.cseq && !(is_answer && message.has_credentials) {
                 // The same on the next hop of a proxy.
                 return false;
             }
