@@ -18,6 +18,8 @@ mod scene;
 mod adversary;
 #[path = "calls/bindings.rs"]
 mod bindings;
+#[path = "calls/books.rs"]
+mod books;
 #[path = "calls/branches.rs"]
 mod branches;
 #[path = "calls/dialogs.rs"]
