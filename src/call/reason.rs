@@ -1,13 +1,13 @@
 //! Reason header fields (RFC 3326): why a request was sent, or a response given.
 
-use crate::wire::sip::{Message, Name, parameter};
+use crate::wire::sip::{Message, Name, parameter, values};
 
 use super::outcome::Reason;
 
 /// What the Reason fields of a message say; there may be one for each protocol, in one field or in several.
 pub fn of(message: &Message<'_>) -> Reason {
     let mut reason = Reason::default();
-    for value in message.headers(b"Reason", None).flat_map(|field| field.split(|&b| b == b',')) {
+    for value in message.headers(b"Reason", None).flat_map(values) {
         let protocol = value.split(|&b| b == b';').next().unwrap_or_default().trim_ascii();
         let Some(cause) = parameter(value, Name::new(b"cause"))
             .and_then(|cause| std::str::from_utf8(cause).ok()?.parse::<u16>().ok())
@@ -40,6 +40,7 @@ mod tests {
         let both = Reason { cause: Some(16), status: Some(200) };
         assert_eq!(read("Reason: Q.850;cause=16;text=\"Terminated, at last\"\r\nReason: SIP ;cause=200\r\n"), both);
         assert_eq!(read("reason: SIP;cause=200;text=\"x\", q.850 ; cause=16\r\n"), both);
+        assert_eq!(read("Reason: Q.850;text=\"Terminated, at last; cause=1\";cause=16, SIP;cause=200\r\n"), both);
         assert_eq!(read(""), Reason::default());
         assert_eq!(read("Reason: Q.850;cause=300\r\nReason: Q.850\r\nReason: X;cause=3\r\n"), Reason::default());
     }

@@ -1,6 +1,6 @@
 //! Whether a call goes to a voicemail: by its target, or by the way that it came there.
 
-use crate::wire::sip::{Message, Name, host_of, parameter, user_of};
+use crate::wire::sip::{Message, Name, host_of, parameter, user_of, values};
 
 /// What the configuration says of voicemail.
 #[derive(Clone, Debug, Default)]
@@ -26,10 +26,7 @@ impl Voicemail {
     /// An INVITE that goes to a voicemail, or a response that says that it got there.
     pub fn is_reached(&self, request_uri: &[u8], message: &Message<'_>) -> bool {
         self.is_target(request_uri)
-            || message
-                .headers(b"Diversion", None)
-                .flat_map(|all| all.split(|&b| b == b','))
-                .any(|one| self.is_diversion(one))
+            || message.headers(b"Diversion", None).flat_map(values).any(|one| self.is_diversion(one))
             || message.headers(b"History-Info", None).any(|value| self.has_cause(value))
     }
 
@@ -122,6 +119,7 @@ mod tests {
     fn by_the_way_there() {
         assert!(reached("sip:99@pbx", "Diversion: <sip:17@pbx>;reason=no-answer;counter=1\r\n"));
         assert!(!reached("sip:99@pbx", "Diversion: <sip:17@pbx>;reason=unconditional\r\n"));
+        assert!(reached("sip:99@pbx", "Diversion: \"Doe, J.\" <sip:17@pbx>;reason=no-answer\r\n"));
         let history = "<sip:17@pbx?Reason=SIP%3Bcause%3D486>;index=1, <sip:99@pbx>;index=1.1";
         assert!(reached("sip:99@pbx", &format!("History-Info: {history}\r\n")));
         assert!(!reached("sip:99@pbx", "History-Info: <sip:17@pbx>;index=1\r\n"));
