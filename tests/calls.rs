@@ -24,6 +24,8 @@ mod books;
 mod branches;
 #[path = "calls/dialogs.rs"]
 mod dialogs;
+#[path = "calls/gaps.rs"]
+mod gaps;
 #[path = "calls/holds.rs"]
 mod holds;
 #[path = "calls/kpis.rs"]

@@ -100,6 +100,7 @@ impl Signalling {
         (call.state, call.started, call.set_up) = (State::Setup, at.now, None);
         (call.is_counted, call.voicemail, call.replaces) = (false, false, false);
         call.key = key;
+        call.had_branches |= cseq == call.cseq;
         call.invite_again(at.now, cseq, &at.marks);
         self.read_invite(at, id);
         self.schedule(id, at.now);
@@ -152,6 +153,7 @@ impl Signalling {
             branch: at.marks.branch,
             forks: 0,
             refusals: 0,
+            had_branches: false,
             started: at.now,
             invited: at.now,
             set_up: None,

@@ -6,7 +6,7 @@ use crate::time::Timestamp;
 use crate::wire::sdp;
 use crate::wire::sip::{Message, Method, Party, Start};
 
-use super::dialog::State;
+use super::dialog::{Call, State};
 use super::hold::Turn;
 use super::outcome::{Cause, EndedBy, Event, Outcome, of_bye, of_event};
 use super::{Context, Effect, Signalling, reason};
@@ -27,6 +27,7 @@ impl Signalling {
         match method {
             Method::Cancel => self.cancel(at, id),
             Method::Bye => return self.bye(at, id, party),
+            Method::Ack if party == Party::Caller => self.acknowledged(at, id),
             Method::Invite | Method::Update if call.is_conversation() => {
                 self.effects.push(Effect::Offered { call: call.serial });
             }
@@ -68,6 +69,31 @@ impl Signalling {
         if code >= 200 {
             self.final_response(at, id, method, code, initial);
         }
+        // A BYE that was not captured: with the first one, seen or not, a dialog is left.
+        if method == Method::Bye && (200..=299).contains(&code) && self.calls.get(id).is_some_and(Call::is_conversation)
+        {
+            self.bye(at, id, if asked_by_caller { Party::Caller } else { Party::Callee });
+            if let Some(call) = self.calls.get_mut(id) {
+                call.bye = None;
+            }
+        }
+    }
+
+    /// The ACK of a 2xx, unlike that of a refusal, is a transaction of its own (RFC 3261 sections 13.2.2.4, 17.1.1.3): it shows an
+    /// answer that was not captured.
+    fn acknowledged(&mut self, at: &Context<'_, '_>, id: u32) {
+        let Some(call) = self.calls.get_mut(id) else { return };
+        let is_answered = matches!(call.state, State::Setup | State::Ringing)
+            && !call.is_challenged()
+            && !call.had_branches
+            && at.marks.branch != call.branch
+            && at.message.cseq.is_some_and(|(number, _)| number == call.cseq)
+            && call.is_source(at.from);
+        let Some(tag) = at.marks.to_tag.filter(|_| is_answered) else { return };
+        call.confirmed.add(tag);
+        let serial = call.serial;
+        self.answer(at, id, 200);
+        self.effects.push(Effect::Answered { call: serial });
     }
 
     /// Of several forks that answered only the first one's description is the call's.

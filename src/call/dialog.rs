@@ -163,6 +163,8 @@ pub struct Call {
     /// Further branches of that INVITE from the same source: the proxy that forked is out of sight. And how many of all were refused.
     pub forks: u8,
     pub refusals: u8,
+    /// Whether it left on any other branch: what is refused there is acknowledged under that.
+    pub had_branches: bool,
     pub started: Timestamp,
     /// The last transmission of the attempt's INVITE.
     pub invited: Timestamp,
@@ -234,6 +236,7 @@ impl Call {
     /// Its source sends the same INVITE on another branch: at once, or after an answer, to fork; after silence to give the first
     /// one up (RFC 3263 section 4.3).
     pub fn fork(&mut self, now: Timestamp, branch: u64) {
+        self.had_branches = true;
         if self.is_challenged() {
             (self.final_status, self.branch, self.invited) = (None, branch, now);
             return;

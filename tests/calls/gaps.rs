@@ -1,0 +1,110 @@
+//! Captures that have not all messages: what is there tells what is missing.
+
+use crate::ladder::{play, play_and_wait};
+use crate::scene::{float, near};
+
+#[test]
+fn an_acknowledgment_shows_the_answer_that_was_not_captured() {
+    // The ACK of a 2xx is a transaction of its own (RFC 3261 section 13.2.2.4).
+    let seen = play(
+        "0 A>B INVITE 1 sdp=sendrecv
+        100 B>A 180 INVITE 1
+        2010 A>B ACK 1 br=ack
+        9010 A>B BYE 2
+        9020 B>A 200 BYE 2",
+    );
+    seen.ended(1.0, &[("completed", 1.0)]);
+    seen.counts(&[("call_answers_total", "", 1.0), ("call_duration_seconds_sum", "", 7.0)]);
+}
+
+#[test]
+fn one_direction_is_enough() {
+    let seen = play_and_wait(
+        "0 A>B INVITE 1 sdp=sendrecv
+        2000 A>B ACK 1 br=ack
+        60000 A>B BYE 2",
+        100,
+    );
+    seen.ended(1.0, &[("completed", 1.0)]);
+    near(float(seen.call("call-1"), "/duration_seconds"), 58.0, 1e-6);
+    // The other one: that there was a BYE, its response tells.
+    let seen = play(
+        "0 B>A 180 INVITE 1
+        2000 B>A 200 INVITE 1
+        9000 B>A 200 BYE 2",
+    );
+    seen.counts(&[("call_half_seen_total", "", 1.0), ("call_active", "", 0.0)]);
+    seen.counts(&[("call_releases_total", "side=\"caller\"", 1.0)]);
+}
+
+#[test]
+fn a_bye_that_was_not_captured_is_in_its_response() {
+    let seen = play(
+        "0 A>B INVITE 1
+        1000 B>A 200 INVITE 1
+        1010 A>B ACK 1
+        9000 A>B 200 BYE 1 ft=b tt=a",
+    );
+    seen.ended(1.0, &[("completed", 1.0)]);
+    seen.counts(&[("call_releases_total", "side=\"callee\"", 1.0), ("call_duration_seconds_sum", "", 8.0)]);
+    // Of one of two forks it ends that one.
+    let forks = "
+        0 A>P INVITE 1
+        2000 P>A 200 INVITE 1 tt=b
+        2010 P>A 200 INVITE 1 tt=c
+        2020 A>P BYE 2 tt=c
+        2030 P>A 200 BYE 2 tt=c";
+    play(forks).counts(&[("call_active", "state=\"answered\"", 1.0), ("call_outcomes_total", "", 0.0)]);
+    play(&forks.replace("2020 A>P BYE 2 tt=c", ""))
+        .counts(&[("call_active", "state=\"answered\"", 1.0), ("call_outcomes_total", "", 0.0)]);
+    // Refused, it is none.
+    play("0 A>B INVITE 1 \n 9 B>A 200 INVITE 1 \n 20 B>A 407 BYE 2").counts(&[("call_active", "", 1.0)]);
+}
+
+#[test]
+fn an_acknowledgment_of_a_refusal_shows_no_answer() {
+    // The next server, tried before the first one's refusal is acknowledged.
+    let seen = play(
+        "0 A>B INVITE 1
+        40 B>A 503 INVITE 1
+        50 A>C INVITE 1 br=third
+        51 A>B ACK 1
+        3000 C>A 486 INVITE 1 tt=c br=third
+        3001 A>C ACK 1 tt=c br=third",
+    );
+    seen.ended(2.0, &[("network_failure", 1.0), ("busy", 1.0)]);
+    // The same after silence.
+    let seen = play(
+        "0 A>B INVITE 1
+        5000 A>C INVITE 1 br=third
+        5010 B>A 503 INVITE 1
+        5011 A>B ACK 1
+        8000 C>A 486 INVITE 1 tt=c br=third",
+    );
+    seen.ended(1.0, &[("busy", 1.0)]);
+    // Branches of a proxy whose caller is out of sight, and of one that is seen whole.
+    let seen = play(
+        "0 P>B INVITE 1
+        1 P>C INVITE 1 br=third
+        50 P>C ACK 1 tt=c br=third
+        3000 B>P 486 INVITE 1 tt=b
+        3001 C>P 486 INVITE 1 tt=c br=third",
+    );
+    seen.ended(1.0, &[("busy", 1.0)]);
+    let seen = play(
+        "0 A>P INVITE 1
+        1 P>B INVITE 1
+        50 P>B ACK 1
+        60 P>A 486 INVITE 1",
+    );
+    seen.ended(1.0, &[("busy", 1.0)]);
+    // A user agent that acknowledges a challenge under another branch.
+    let seen = play(
+        "0 A>B INVITE 1
+        10 B>A 401 INVITE 1
+        20 A>B ACK 1 br=other
+        30 A>B INVITE 2 new
+        40 B>A 403 INVITE 2",
+    );
+    seen.ended(1.0, &[("rejected", 1.0)]);
+}
