@@ -254,7 +254,7 @@ impl Signalling {
             // Timer C begins anew (RFC 3261 section 16.7, step 2).
             call.invited = at.now;
         }
-        if let Some(tag) = at.marks.to_tag.filter(|_| code > 100 && call.is_on_first_hop(at.marks.branch, at.to.ip)) {
+        if let Some(tag) = at.marks.to_tag.filter(|_| code > 100 && call.is_on_first_hop(at.marks.branch, at.way())) {
             match code {
                 // Early Dialog Terminated (RFC 6228).
                 199 => _ = call.confirmed.leave(tag, false),
@@ -281,7 +281,7 @@ impl Signalling {
     pub(super) fn answer(&mut self, at: &Context<'_, '_>, id: u32, code: u16) {
         let Some(call) = self.calls.get_mut(id).filter(|call| call.state != State::Ended) else { return };
         // Behind a proxy that writes its own tags the same answer has another one.
-        if let Some(tag) = at.marks.to_tag.filter(|_| call.is_on_first_hop(at.marks.branch, at.to.ip)) {
+        if let Some(tag) = at.marks.to_tag.filter(|_| call.is_on_first_hop(at.marks.branch, at.way())) {
             call.confirmed.add(tag);
         }
         if call.is_conversation() {
@@ -312,7 +312,7 @@ impl Signalling {
     pub(super) fn refused(&mut self, at: &Context<'_, '_>, id: u32, code: u16) {
         let Some(call) = self.calls.get_mut(id) else { return };
         // A refusal behind a proxy is the proxy's to deal with; what reaches the caller counts.
-        let is_to_the_caller = call.is_on_first_hop(at.marks.branch, at.to.ip);
+        let is_to_the_caller = call.is_on_first_hop(at.marks.branch, at.way());
         if call.is_conversation() || call.state == State::Ended || !is_to_the_caller {
             return;
         }
@@ -354,7 +354,7 @@ impl Signalling {
     pub(super) fn cancel(&mut self, at: &Context<'_, '_>, id: u32) {
         if let Some(call) = self.calls.get_mut(id)
             && matches!(call.state, State::Setup | State::Ringing)
-            && call.is_on_first_hop(at.marks.branch, at.from.ip)
+            && call.is_on_first_hop(at.marks.branch, at.way())
             && call.final_status.is_none_or(|code| code < 600)
         {
             call.cancels = call.cancels.saturating_add(1);

@@ -1,8 +1,8 @@
 //! One call: an INVITE dialog from its first attempt to its end.
 
 use crate::time::Timestamp;
+use crate::wire::Endpoint;
 use crate::wire::sip::Party;
-use crate::wire::{Endpoint, Ip};
 
 use super::agents;
 use super::cell::CellKey;
@@ -213,10 +213,12 @@ impl Call {
         self.cancels > self.forks.saturating_sub(self.refusals)
     }
 
-    /// Whether a transaction is one between its source and the next hop: the first one, or a further branch of a proxy that forks
-    /// out of sight.
-    pub fn is_on_first_hop(&self, branch: u64, source: Ip) -> bool {
-        branch == self.branch || self.forks > 0 && source == self.source.ip
+    /// Whether a transaction is one between its source and the next hop: that of its INVITE, or a further branch of a proxy that
+    /// forks out of sight. Some user agents get branches wrong; where there is only one, the two ends are enough.
+    pub fn is_on_first_hop(&self, branch: u64, (from, to): (Endpoint, Endpoint)) -> bool {
+        branch == self.branch
+            || self.forks > 0 && from.ip == self.source.ip
+            || !self.had_branches && (from, to) == (self.source, self.destination)
     }
 
     /// Whether it is where the call comes from: over TCP, with another port for each next hop. What the next hop itself sends on the

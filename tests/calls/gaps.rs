@@ -108,3 +108,22 @@ fn an_acknowledgment_of_a_refusal_shows_no_answer() {
     );
     seen.ended(1.0, &[("rejected", 1.0)]);
 }
+
+#[test]
+fn branches_that_are_wrong_are_made_up_for_by_the_hop() {
+    // Scripted user agents take a new branch for CANCEL, and answer under the one that came last.
+    let seen = play(
+        "0 A>B INVITE 1
+        100 B>A 180 INVITE 1
+        3000 A>B CANCEL 1 br=second
+        3010 B>A 200 CANCEL 1 br=second
+        3020 B>A 487 INVITE 1 br=second
+        3030 A>B ACK 1 br=third",
+    );
+    seen.ended(1.0, &[("cancelled", 1.0)]);
+    seen.counts(&[("call_releases_total", "side=\"caller\"", 1.0)]);
+    play("0 A>B INVITE 1 \n 10 B>A 486 INVITE 1 br=x").ended(1.0, &[("busy", 1.0)]);
+    let seen =
+        play_and_wait("0 A>B INVITE 1 \n 9 B>A 180 INVITE 1 \n 99 A>B CANCEL 1 br=x \n 100 B>A 200 CANCEL 1 br=x", 60);
+    seen.ended(1.0, &[("cancelled", 1.0)]);
+}
