@@ -24,7 +24,7 @@ impl Marks {
     pub fn of(message: &Message<'_>, hasher: &RandomState) -> Marks {
         let tag = |value| parameter(value, Name::TAG);
         let (call_id, from_tag) = (hasher.hash_one(message.call_id), hasher.hash_one(tag(message.from)));
-        let to_tag = tag(message.to).map(|tag| hasher.hash_one(Some(tag)));
+        let to_tag = tag(message.to).filter(|tag| !tag.is_empty()).map(|tag| hasher.hash_one(Some(tag)));
         let request = hasher.hash_one((call_id, from_tag, message.cseq));
         Marks {
             call_id,

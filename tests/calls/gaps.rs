@@ -127,3 +127,9 @@ fn branches_that_are_wrong_are_made_up_for_by_the_hop() {
         play_and_wait("0 A>B INVITE 1 \n 9 B>A 180 INVITE 1 \n 99 A>B CANCEL 1 br=x \n 100 B>A 200 CANCEL 1 br=x", 60);
     seen.ended(1.0, &[("cancelled", 1.0)]);
 }
+
+#[test]
+fn an_empty_to_tag_is_none() {
+    let seen = play("0 A>B INVITE 1 tt= \n 10 B>A 180 INVITE 1 \n 2000 B>A 486 INVITE 1 \n 2010 A>B ACK 1");
+    seen.ended(1.0, &[("busy", 1.0)]);
+}
