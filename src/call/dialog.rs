@@ -166,7 +166,7 @@ pub struct Call {
     /// Whether it left on any other branch: what is refused there is acknowledged under that.
     pub had_branches: bool,
     pub started: Timestamp,
-    /// The last transmission of the attempt's INVITE.
+    /// Since when an answer is awaited: the attempt's last INVITE, its repetitions left out, or last 1xx.
     pub invited: Timestamp,
     /// First 18x or 2xx.
     pub set_up: Option<Timestamp>,

@@ -287,15 +287,18 @@ impl Signalling {
         effects.append(&mut self.effects);
     }
 
-    /// A repeated INVITE, or 18x, starts the wait for an answer anew.
+    /// A repeated 18x starts the wait for an answer anew (Timer C, RFC 3261 section 16.7); a repeated INVITE does not (Timer B).
     fn repeated(&mut self, at: &Context<'_, '_>, method: Method) {
         if method == Method::Invite
             && let Some(id) = self.calls.find(at.marks.call_id)
             && let Some(call) = self.calls.get_mut(id)
             && at.message.cseq.is_some_and(|(number, _)| number == call.cseq)
-            && matches!(at.message.start, Start::Request { .. } | Start::Response { code: 101..=199 })
         {
-            call.invited = at.now;
+            match at.message.start {
+                Start::Response { code: 101..=199 } => call.invited = at.now,
+                Start::Response { .. } => return,
+                Start::Request { .. } => {}
+            }
             call.last_message = at.now;
         }
     }

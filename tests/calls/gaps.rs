@@ -133,3 +133,16 @@ fn an_empty_to_tag_is_none() {
     let seen = play("0 A>B INVITE 1 tt= \n 10 B>A 180 INVITE 1 \n 2000 B>A 486 INVITE 1 \n 2010 A>B ACK 1");
     seen.ended(1.0, &[("busy", 1.0)]);
 }
+
+#[test]
+fn retransmissions_give_no_more_time_than_timer_b() {
+    // RFC 3261 section 17.1.1.2: 64 * T1 from the first INVITE, sent again at once, twice as long, ... after it.
+    let sent: String =
+        ["0", "500", "1500", "3500", "7500", "15500", "31500"].map(|at| format!("{at} A>B INVITE 1\n")).concat();
+    play_and_wait(&sent, 31).counts(&[("call_attempts_total", "", 1.0), ("call_outcomes_total", "", 0.0)]);
+    let seen = play_and_wait(&sent, 34);
+    seen.ended(1.0, &[("network_failure", 1.0)]);
+    seen.counts(&[("call_active", "", 0.0), ("sip_retransmissions_total", "", 6.0)]);
+    // An attempt is counted after a second, however often it is sent again.
+    play_and_wait(&sent[..sent.find("3500").expect("a line")], 2).counts(&[("call_active", "state=\"setup\"", 1.0)]);
+}
