@@ -34,7 +34,7 @@ impl Signalling {
             }
             return Some(id);
         }
-        if call.is_conversation() && is_later && !is_passed_on {
+        if call.is_conversation() && is_later && call.is_source(at.from) {
             return Some(self.again(at, id, cseq));
         }
         if is_other_branch && !call.is_source(at.from) || is_passed_on && !is_over {
@@ -56,10 +56,6 @@ impl Signalling {
         let alive = call.last_message;
         if at.marks.from_tag == call.caller_tag {
             call.again = Some(Box::new(Again { cseq, invited: at.now, alive, agent: at.agent.family }));
-            return id;
-        }
-        // On the loopback all programs have one address.
-        if at.from.ip.is_loopback() && at.from != call.source {
             return id;
         }
         self.lose(id, alive, Event::BegunAgain);
