@@ -54,6 +54,16 @@ impl Signalling {
         call.last_message = at.now;
         let asked_by_caller = at.marks.from_tag == call.caller_tag;
         let cseq = at.message.cseq.map(|(number, _)| number);
+        // The challenge, or the INVITE that answered it, was not captured. Some send several INVITEs where one is to be repeated.
+        let is_silent = call.state == State::Setup && !call.proceeding && (101..=299).contains(&code);
+        if method == Method::Invite
+            && asked_by_caller
+            && (call.is_challenged() || is_silent)
+            && at.way() == (call.source, call.destination)
+            && let Some(later) = cseq.filter(|number| *number > call.cseq)
+        {
+            call.invite_again(at.now, later, &at.marks);
+        }
         let initial = method == Method::Invite && asked_by_caller && cseq == Some(call.cseq);
         if initial {
             match code {
