@@ -225,3 +225,30 @@ fn any_one_message_may_be_missing() {
         }
     }
 }
+
+#[test]
+fn what_comes_at_once_may_come_in_any_order() {
+    // Two interfaces, or two processes that mirror, hand over messages a moment apart in the wrong order.
+    for (outcome, whole) in WHOLE {
+        let direct: Vec<String> = whole.lines().map(|line| line.trim().to_owned()).collect();
+        let through: Vec<String> = direct.iter().flat_map(|line| proxied(line)).collect();
+        for lines in [direct, through] {
+            let time =
+                |line: &str| line.split_once(' ').and_then(|(time, _)| time.parse::<u32>().ok()).expect("a time");
+            for at in 1..lines.len() {
+                if time(&lines[at]) - time(&lines[at - 1]) > 10 {
+                    continue;
+                }
+                let mut swapped = lines.clone();
+                let what = |line: &str| line.split_once(' ').expect("a time").1.to_owned();
+                let (one, other) = (time(&lines[at - 1]), time(&lines[at]));
+                swapped[at - 1] = format!("{one} {}", what(&lines[at]));
+                swapped[at] = format!("{other} {}", what(&lines[at - 1]));
+                println!("{outcome} with {} and {} swapped", lines[at - 1], lines[at]);
+                let seen = play_and_wait(&swapped.join("\n"), 60);
+                seen.ended(1.0, &[(outcome, 1.0)]);
+                seen.counts(&[("call_answers_total", "", f64::from(outcome == "completed"))]);
+            }
+        }
+    }
+}
