@@ -81,3 +81,40 @@ fn behind_nat_one_contact_takes_the_place_of_another() {
         json!({"attempts": 2, "successes": 2, "new": 2, "removal": 1, "active_at_end": 1, "users_at_end": 1}),
     );
 }
+
+#[test]
+fn any_one_message_of_a_registration_may_be_missing() {
+    const CONTACT: &str = "| Contact: <sip:bob@192.0.2.10> | Expires: 3600";
+    let direct = [
+        format!("0 A>P REGISTER 1 id=r new {CONTACT}"),
+        "10 P>A 401 REGISTER 1 id=r".to_owned(),
+        format!("20 A>P REGISTER 2 id=r new {CONTACT} | Authorization: Digest x=1"),
+        "30 P>A 200 REGISTER 2 id=r | Contact: <sip:bob@192.0.2.10>;expires=3600".to_owned(),
+    ];
+    let second = |line: &String, n: usize| {
+        let line = line.replace("A>P", "P>B").replace("P>A", "B>P");
+        let (time, rest) = line.split_once(' ').expect("a time");
+        let time: i64 = time.parse().expect("milliseconds");
+        // Requests come to the registrar later, responses leave it sooner.
+        format!("{} {rest}", if n.is_multiple_of(2) { time + 1 } else { time - 1 })
+    };
+    let registrar: Vec<String> = direct.iter().enumerate().map(|(n, line)| second(line, n)).collect();
+    let through: Vec<String> = direct.iter().cloned().chain(registrar).collect();
+    for lines in [direct.to_vec(), through] {
+        for missing in 0..=lines.len() {
+            let what = lines.get(missing).map_or("", |line| line.as_str());
+            // Nothing else tells that the phone was accepted.
+            if what.starts_with("30 P>A") {
+                continue;
+            }
+            println!("without {what}");
+            let kept: Vec<&str> =
+                lines.iter().enumerate().filter(|(at, _)| *at != missing).map(|(_, line)| line.as_str()).collect();
+            counts(
+                &kept.join("\n"),
+                60,
+                json!({"attempts": 1, "successes": 1, "new": 1, "active_at_end": 1, "users_at_end": 1}),
+            );
+        }
+    }
+}

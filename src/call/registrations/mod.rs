@@ -137,7 +137,12 @@ impl Registrations {
         let key = self.hasher.hash_one((message.call_id, aor));
         let branch = self.branch(message);
         let Some(attempt) = self.attempts.get_mut(&key) else { return false };
-        if code < 200 || branch != attempt.branch || message.cseq.is_none_or(|(number, _)| number != attempt.cseq) {
+        let cseq = message.cseq.map_or(0, |(number, _)| number);
+        // The REGISTER with the credentials was not captured.
+        if attempt.waits == Waits::Credentials && cseq > attempt.cseq {
+            (attempt.cseq, attempt.branch, attempt.authorized) = (cseq, branch, true);
+        }
+        if code < 200 || branch != attempt.branch || cseq != attempt.cseq {
             return false;
         }
         if let Some(waits) = invites_another(code) {
