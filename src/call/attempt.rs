@@ -26,8 +26,7 @@ impl Signalling {
             !is_tag_known && at.from != call.source && site.is_passed_on(call.destination.ip, at.from.ip);
         let is_over = call.state == State::Ended;
         if is_over && is_later && (call.answered.is_some() || call.is_half_seen) {
-            let recent = std::mem::take(&mut call.recent);
-            self.leave(id, at.now, EndedBy::Timeout);
+            let recent = self.leave(id, at.now, EndedBy::Timeout);
             let id = self.new_call(at);
             if let Some(call) = self.calls.get_mut(id) {
                 call.recent = recent;
@@ -59,10 +58,10 @@ impl Signalling {
             return id;
         }
         self.lose(id, alive, Event::BegunAgain);
-        self.leave(id, at.now, EndedBy::Timeout);
+        let recent = self.leave(id, at.now, EndedBy::Timeout);
         let id = self.new_call(at);
         if let Some(call) = self.calls.get_mut(id) {
-            call.is_reused = true;
+            (call.is_reused, call.recent) = (true, recent);
         }
         id
     }
@@ -78,11 +77,11 @@ impl Signalling {
         let is_foreign = call.confirmed.is_foreign(tag);
         let again = call.again.take().filter(|_| is_foreign)?;
         self.lose(id, again.alive, Event::BegunAgain);
-        self.leave(id, at.now, EndedBy::Timeout);
+        let recent = self.leave(id, at.now, EndedBy::Timeout);
         let id = self.insert(at, State::Setup);
         if let Some(call) = self.calls.get_mut(id) {
             (call.started, call.invited, call.agent) = (again.invited, again.invited, again.agent);
-            call.is_reused = true;
+            (call.is_reused, call.recent) = (true, recent);
         }
         Some(id)
     }

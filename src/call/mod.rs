@@ -214,17 +214,17 @@ impl Signalling {
         let agent = self.agents.of(now, message.user_agent);
         let context = Context { now, from, to, message, marks, agent };
         let known = self.calls.find(marks.call_id).and_then(|id| self.calls.get_mut(id));
-        // What may begin a call is given to it once it has.
-        let mut begun = (known.is_none() && method == Method::Invite).then(Recent::default);
+        // What begins a call is given to it once it has.
+        let begins = known.is_none() && matches!(message.start, Start::Request { method: Method::Invite, .. });
+        let mut begun = begins.then(Recent::default);
         let recent = known.map(|call| &mut call.recent).or(begun.as_mut());
         let hop = Hop { now, from, to, direction };
         let (seen, stay) = self.transactions.see(&hop, message, &marks, &self.site, recent);
         self.seen(&context, method, peer, seen, stay);
-        if let Some(recent) = begun {
-            match self.calls.find(marks.call_id).and_then(|id| self.calls.get_mut(id)) {
-                Some(call) => call.recent = recent,
-                None => self.transactions.keep_all(recent),
-            }
+        if let Some(recent) = begun
+            && let Some(call) = self.calls.find(marks.call_id).and_then(|id| self.calls.get_mut(id))
+        {
+            call.recent = recent;
         }
     }
 

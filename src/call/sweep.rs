@@ -31,7 +31,7 @@ impl Signalling {
         while let Some(serial) = self.ended.front().copied() {
             match self.calls.by_serial(serial).and_then(|id| Some((id, self.calls.get(id)?.ended?))) {
                 Some((_, ended)) if now.nanos_since(ended) <= LINGER_NANOS => break,
-                Some((id, _)) => self.leave(id, now, EndedBy::Timeout),
+                Some((id, _)) => drop(self.leave(id, now, EndedBy::Timeout)),
                 // It has left, or was tried again.
                 None => {}
             }
@@ -104,20 +104,21 @@ impl Signalling {
         self.agenda.tidy(calls.len(), |at, serial| noted(serial) == Some(at));
     }
 
-    /// Takes a call out of the table; one that is still in progress ends.
-    pub(super) fn leave(&mut self, at: u32, now: Timestamp, by: EndedBy) {
-        let Some(call) = self.calls.get(at) else { return };
-        if call.state != State::Ended {
+    /// Takes a call out of the table; one that is still in progress ends. Gives the messages of its Call-ID.
+    pub(super) fn leave(&mut self, at: u32, now: Timestamp, by: EndedBy) -> Recent {
+        if self.calls.get(at).is_some_and(|call| call.state != State::Ended) {
             self.end(at, now, of_event(Event::Evicted), by);
         }
-        let Some(call) = self.calls.remove(at) else { return };
+        let Some(mut call) = self.calls.remove(at) else { return Recent::default() };
         let waited = call.ended.is_some_and(|ended| now.nanos_since(ended) > LINGER_NANOS);
         if call.bye.is_some() && waited && call.leg_of == 0 {
             self.numbers.cell(call.key).disconnect_timeouts += 1;
         }
+        let recent = std::mem::take(&mut call.recent);
         if self.settings.keep_reports {
-            self.reports.push(Call { recent: Recent::default(), ..call });
+            self.reports.push(call);
         }
+        recent
     }
 
     /// The capture is over. Calls in progress stay so in the numbers; attempts that only wait for credentials are ended.

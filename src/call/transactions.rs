@@ -18,6 +18,8 @@ const LIFETIME_NANOS: i64 = 32_000_000_000;
 
 /// Messages that a call remembers itself: a setup with a challenge on both sides of a proxy has fewer.
 const OF_A_CALL: usize = 32;
+/// How many more it makes room for at once.
+const STEP: usize = 4;
 
 /// What a message is to those before it.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -41,7 +43,11 @@ pub struct Hop {
 /// A message on its hop. Small, as there are ten for each call.
 #[derive(Clone, Copy, Debug)]
 struct Entry {
+    /// Fingerprint of the message and its hop: addresses and top Via branch (RFC 3261 section 17.1.3).
+    on_hop: u64,
     at: Timestamp,
+    /// Fingerprint of what it keeps on all hops; zero where each hop makes its own.
+    passing: u32,
     /// Fingerprints of the sender, and of the address that it went to.
     from: u32,
     to: u32,
@@ -57,39 +63,27 @@ impl Entry {
     }
 }
 
-/// What a message is found by.
-#[derive(Clone, Copy, Debug)]
-struct Names {
-    /// The message and its hop: addresses and top Via branch (RFC 3261 section 17.1.3).
-    on_hop: u64,
-    /// What it keeps on all hops; zero where each hop makes its own.
-    passing: u64,
-}
-
 /// The messages of one call: found where the call is found, as there are too many calls for a table of all to be near at hand.
 #[derive(Clone, Debug, Default)]
-pub struct Recent {
-    entries: Vec<(Names, Entry)>,
-}
+pub struct Recent(Vec<Entry>);
 
 impl Recent {
-    fn find(&mut self, now: Timestamp, is: impl Fn(&Names) -> bool) -> Option<&mut Entry> {
+    fn find(&mut self, now: Timestamp, is: impl Fn(&Entry) -> bool) -> Option<&mut Entry> {
         // From the end: of the same message on several hops the last one counts.
-        let found = self.entries.iter_mut().rev().find(|(names, entry)| is(names) && !entry.is_over(now));
-        found.map(|(_, entry)| entry)
+        self.0.iter_mut().rev().find(|entry| is(entry) && !entry.is_over(now))
     }
 
     /// Whether there was room.
-    fn push(&mut self, names: Names, entry: Entry) -> bool {
-        if self.entries.len() == self.entries.capacity() {
-            self.entries.retain(|(_, old)| !old.is_over(entry.at));
-            match self.entries.capacity() - self.entries.len() {
-                0 if self.entries.len() >= OF_A_CALL => return false,
-                0 => self.entries.reserve_exact(8),
+    fn push(&mut self, entry: Entry) -> bool {
+        if self.0.len() == self.0.capacity() {
+            self.0.retain(|old| !old.is_over(entry.at));
+            match self.0.capacity() - self.0.len() {
+                0 if self.0.len() >= OF_A_CALL => return false,
+                0 => self.0.reserve_exact(STEP),
                 _ => {}
             }
         }
-        self.entries.push((names, entry));
+        self.0.push(entry);
         true
     }
 }
@@ -131,25 +125,34 @@ impl Transactions {
         recent: Option<&mut Recent>,
     ) -> (Seen, Option<f64>) {
         let now = hop.now;
-        let (names, asked) = self.names(hop, message, marks);
-        let mut none = Recent::default();
-        let has_call = recent.is_some();
-        let recent = recent.unwrap_or(&mut none);
-        let of_call = recent.find(now, |other| other.on_hop == names.on_hop);
-        if of_call.or_else(|| self.entries.get_mut(&names.on_hop)).is_some() {
-            return (Seen::Again, None);
-        }
-        let own = Entry {
+        let (is_response, ends, of_its_hop) = match message.start {
+            // Each hop makes its own 100 and, for a refusal, its own ACK (RFC 3261 sections 16.7, 17.1.1.3).
+            Start::Request { method, .. } => (false, (hop.from, hop.to), method == Method::Ack),
+            Start::Response { code } => (true, (hop.to, hop.from), code == 100),
+        };
+        let on_hop = self.hasher.hash_one((ends, marks.branch));
+        let on_hop = |identity: u64| self.hasher.hash_one((on_hop, identity));
+        let entry = Entry {
+            on_hop: on_hop(marks.message),
             at: now,
+            passing: if of_its_hop { 0 } else { marks.message as u32 | 1 },
             from: self.hasher.hash_one(hop.from) as u32,
             to: self.hasher.hash_one(hop.to.ip) as u32,
             to_local: matches!(hop.direction, Direction::Inbound | Direction::Internal),
             to_loopback: hop.to.ip.is_loopback(),
             answered: false,
         };
-        let of_call = recent.find(now, |other| other.passing == names.passing);
-        let before = of_call.map(|before| *before).or_else(|| self.passing.get(&names.passing).copied());
-        let before = before.filter(|before| names.passing != 0 && self.goes_on(before, hop, site));
+        let asked = is_response.then(|| on_hop(marks.request));
+        let mut none = Recent::default();
+        let has_call = recent.is_some();
+        let recent = recent.unwrap_or(&mut none);
+        let of_call = recent.find(now, |other| other.on_hop == entry.on_hop);
+        if of_call.or_else(|| self.entries.get_mut(&entry.on_hop)).is_some() {
+            return (Seen::Again, None);
+        }
+        let of_call = recent.find(now, |other| other.passing == entry.passing);
+        let before = of_call.map(|before| *before).or_else(|| self.passing.get(&marks.message).copied());
+        let before = before.filter(|before| !of_its_hop && self.goes_on(before, hop, site));
         let stay = before.map(|before| now.seconds_since(before.at).max(0.0));
         let asked = asked.and_then(|asked| {
             let of_call = recent.find(now, |other| other.on_hop == asked);
@@ -159,23 +162,10 @@ impl Transactions {
             request.answered = true;
             Seen::FirstResponse(request.at)
         });
-        if !has_call || !recent.push(names, own) {
-            self.keep(names, own);
+        if !has_call || !recent.push(entry) {
+            self.keep(marks.message, entry);
         }
         (seen, stay)
-    }
-
-    /// What the message is found by, and the request that it answers on the same hop.
-    fn names(&self, hop: &Hop, message: &Message<'_>, marks: &Marks) -> (Names, Option<u64>) {
-        let (is_response, ends, own) = match message.start {
-            // Each hop makes its own 100 and, for a refusal, its own ACK (RFC 3261 sections 16.7, 17.1.1.3).
-            Start::Request { method, .. } => (false, (hop.from, hop.to), method == Method::Ack),
-            Start::Response { code } => (true, (hop.to, hop.from), code == 100),
-        };
-        let hop = self.hasher.hash_one((ends, marks.branch));
-        let on_hop = |identity: u64| self.hasher.hash_one((hop, identity));
-        let names = Names { on_hop: on_hop(marks.message), passing: if own { 0 } else { marks.message } };
-        (names, is_response.then(|| on_hop(marks.request)))
     }
 
     /// Whether a message came to this host before, and leaves it now; back to where it came from is no way through.
@@ -189,21 +179,15 @@ impl Transactions {
         is_passed_on && before.from != self.hasher.hash_one(hop.to) as u32
     }
 
-    /// Keeps the messages of what has become no call.
-    pub fn keep_all(&mut self, recent: Recent) {
-        for (names, entry) in recent.entries {
-            self.keep(names, entry);
-        }
-    }
-
-    fn keep(&mut self, names: Names, entry: Entry) {
+    /// Keeps a message that no call does; `message` is what it has on all hops.
+    fn keep(&mut self, message: u64, entry: Entry) {
         self.entries.turn(entry.at);
-        self.entries.insert(names.on_hop, entry);
-        if names.passing != 0 {
+        self.entries.insert(entry.on_hop, entry);
+        if entry.passing != 0 {
             self.passing.turn(entry.at);
-            match self.passing.get_mut(&names.passing) {
+            match self.passing.get_mut(&message) {
                 Some(before) => *before = entry,
-                None => self.passing.insert(names.passing, entry),
+                None => self.passing.insert(message, entry),
             }
         }
     }
@@ -287,7 +271,7 @@ mod tests {
             }
             // After half a minute they may be sent anew, and there is room.
             assert_eq!(see(&mut seen, 40_000, (1, 2), "OPTIONS sip:b@b SIP/2.0", &options(1)).0, Seen::First);
-            assert!(seen.1.is_none_or(|recent| recent.entries.len() == 1));
+            assert!(seen.1.is_none_or(|recent| recent.0.len() == 1));
         }
     }
 }

@@ -69,11 +69,11 @@ fn short(bytes: &[u8]) -> [u8; LANE] {
     let number = match (bytes.first_chunk::<8>(), bytes.first_chunk::<4>(), bytes) {
         (Some(first), ..) => {
             let last = bytes.last_chunk().map_or(0, |last| u64::from_le_bytes(*last));
-            u128::from(u64::from_le_bytes(*first)) | u128::from(last) << (8 * (length - 8) & 127)
+            u128::from(u64::from_le_bytes(*first)) | u128::from(last) << ((8 * (length - 8)) & 127)
         }
         (_, Some(first), _) => {
             let last = bytes.last_chunk().map_or(0, |last| u32::from_le_bytes(*last));
-            u128::from(u64::from(u32::from_le_bytes(*first)) | u64::from(last) << (8 * (length - 4) & 63))
+            u128::from(u64::from(u32::from_le_bytes(*first)) | u64::from(last) << ((8 * (length - 4)) & 63))
         }
         (.., [first, .., last]) => {
             u128::from(*first)

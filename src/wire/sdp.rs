@@ -39,7 +39,7 @@ pub struct Format {
 }
 
 /// The payload types of one section: mostly a few.
-pub type Formats = SmallVec<[Format; 4]>;
+pub type Formats = SmallVec<[Format; 2]>;
 
 impl Format {
     /// What RFC 3551 says of a payload type.

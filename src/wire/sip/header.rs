@@ -64,7 +64,7 @@ impl Name {
 }
 
 /// A header parameter's value (`tag`, `branch`, `expires`), without quotes.
-pub fn parameter<'a>(value: &'a [u8], name: Name) -> Option<&'a [u8]> {
+pub fn parameter(value: &[u8], name: Name) -> Option<&[u8]> {
     // The parameters of what has an address in brackets stand behind it.
     match find_last(value, b'>') {
         Some(bracket) if bracket + 1 == value.len() => None,
@@ -75,7 +75,7 @@ pub fn parameter<'a>(value: &'a [u8], name: Name) -> Option<&'a [u8]> {
 }
 
 /// The same of a Via value, which has no brackets.
-pub fn via_parameter<'a>(value: &'a [u8], name: Name) -> Option<&'a [u8]> {
+pub fn via_parameter(value: &[u8], name: Name) -> Option<&[u8]> {
     match find(value, b'"') {
         None => among(value, name),
         Some(_) => hidden_parameter(value, name),
@@ -84,7 +84,7 @@ pub fn via_parameter<'a>(value: &'a [u8], name: Name) -> Option<&'a [u8]> {
 
 /// One of the parameters, each with a semicolon before it.
 #[inline(always)]
-fn among<'a>(mut rest: &'a [u8], name: Name) -> Option<&'a [u8]> {
+fn among(mut rest: &[u8], name: Name) -> Option<&[u8]> {
     loop {
         rest = &rest[find(rest, b';')? + 1..];
         let is_named = name.begins(rest);
@@ -109,7 +109,7 @@ fn up_to(bytes: &[u8], end: u8) -> &[u8] {
 
 /// As [`parameter`], of whatever comes.
 #[cold]
-fn hidden_parameter<'a>(value: &'a [u8], name: Name) -> Option<&'a [u8]> {
+fn hidden_parameter(value: &[u8], name: Name) -> Option<&[u8]> {
     let mut rest = &value[find_outside(value, b';')? + 1..];
     loop {
         let end = find_outside(rest, b';');
@@ -121,7 +121,7 @@ fn hidden_parameter<'a>(value: &'a [u8], name: Name) -> Option<&'a [u8]> {
 }
 
 /// The value of `name=value`, if it is that name.
-fn content<'a>(piece: &'a [u8], name: Name) -> Option<&'a [u8]> {
+fn content(piece: &[u8], name: Name) -> Option<&[u8]> {
     let (key, content) = match find(piece, b'=') {
         Some(at) => (&piece[..at], &piece[at + 1..]),
         None => (piece, &piece[..0]),
