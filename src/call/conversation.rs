@@ -13,7 +13,7 @@ use super::{Context, Effect, Signalling, reason};
 
 impl Signalling {
     pub(super) fn request(&mut self, at: &Context<'_, '_>, method: Method) {
-        let mut known = self.calls.find(at.marks.call_id);
+        let mut known = at.call;
         if method == Method::Invite && at.message.cseq.is_some() {
             known = match at.marks.to_tag {
                 None => self.invite(at, known),
@@ -37,7 +37,7 @@ impl Signalling {
     }
 
     pub(super) fn response(&mut self, at: &Context<'_, '_>, method: Method, code: u16) {
-        let mut known = self.calls.find(at.marks.call_id);
+        let mut known = at.call;
         if known.is_none() && method == Method::Invite && at.marks.to_tag.is_some() {
             known = match code {
                 180..=189 => Some(self.half_seen(at, State::Ringing)),
@@ -205,7 +205,7 @@ impl Signalling {
 
     /// The first response to the BYE that ended the call.
     pub(super) fn bye_answered(&mut self, at: &Context<'_, '_>, asked: Timestamp) {
-        let Some(id) = self.calls.find(at.marks.call_id) else { return };
+        let Some(id) = at.call else { return };
         let Some(call) = self.calls.get_mut(id) else { return };
         if call.bye.take_if(|branch| *branch == at.marks.branch).is_some() && call.leg_of == 0 {
             self.numbers.cell(call.key).disconnect.observe(at.now.seconds_since(asked));

@@ -36,7 +36,7 @@ use crate::agenda::Agenda;
 use crate::site::{Direction, PeerId, Site};
 use crate::time::Timestamp;
 use crate::wire::sip::{Malformed, Message, Method, Party, Start};
-use crate::wire::{Endpoint, Transport, sdp};
+use crate::wire::{Endpoint, Point, Transport, sdp};
 
 use agents::{Agent, Agents};
 use business::Business;
@@ -148,6 +148,8 @@ struct Context<'a, 'm> {
     message: &'a Message<'m>,
     marks: Marks,
     agent: Agent,
+    /// Where the call of its Call-ID was when it came.
+    call: Option<u32>,
 }
 
 impl Context<'_, '_> {
@@ -183,17 +185,51 @@ impl Signalling {
         }
     }
 
-    /// Takes a message; what it means for media is to be fetched with [`Self::next_effects`].
+    /// Takes a message; what it means for media is to be fetched with [`Self::next_effects`]. False for the copy of one that was
+    /// just seen at another point of its way: that is counted nowhere.
     pub fn message(
         &mut self,
         now: Timestamp,
-        from: Endpoint,
-        to: Endpoint,
+        (from, to): (Endpoint, Endpoint),
         transport: Transport,
+        point: Option<Point>,
         message: &Message<'_>,
-    ) {
+    ) -> bool {
         let (direction, peer) = self.site.place(from.ip, to.ip);
-        let method = match message.start {
+        if !message.is_usable() {
+            self.count(message, transport, direction, peer);
+            return true;
+        }
+        let marks = Marks::of(message, &self.hasher);
+        let call = self.calls.find(marks.call_id);
+        let known = call.and_then(|id| self.calls.get_mut(id));
+        // What begins a call is given to it once it has.
+        let begins = known.is_none() && matches!(message.start, Start::Request { method: Method::Invite, .. });
+        let mut begun = begins.then(Recent::default);
+        let recent = known.map(|call| &mut call.recent).or(begun.as_mut());
+        let hop = Hop { now, from, to, direction, point };
+        let (seen, stay) = self.transactions.see(&hop, message, &marks, &self.site, recent);
+        if seen == Seen::Copy {
+            return false;
+        }
+        let method = self.count(message, transport, direction, peer);
+        let agent = self.agents.of(now, message.user_agent);
+        let context = Context { now, from, to, message, marks, agent, call };
+        self.seen(&context, method, peer, seen, stay);
+        if let Some(recent) = begun
+            && let Some(call) = self.calls.find(marks.call_id).and_then(|id| self.calls.get_mut(id))
+        {
+            call.recent = recent;
+        }
+        true
+    }
+
+    /// Counts a message; gives its method.
+    fn count(&mut self, message: &Message<'_>, transport: Transport, direction: Direction, peer: PeerId) -> Method {
+        if let Some(problem) = message.problem {
+            self.numbers.count_malformed(problem);
+        }
+        match message.start {
             Start::Request { method, .. } => {
                 self.numbers.count_request(method, direction, peer, transport);
                 method
@@ -203,28 +239,6 @@ impl Signalling {
                 self.numbers.count_response(method, code, (direction, peer), transport);
                 method
             }
-        };
-        if let Some(problem) = message.problem {
-            self.numbers.count_malformed(problem);
-            if matches!(problem, Malformed::CallId | Malformed::CSeq | Malformed::CSeqMethod | Malformed::FromTo) {
-                return;
-            }
-        }
-        let marks = Marks::of(message, &self.hasher);
-        let agent = self.agents.of(now, message.user_agent);
-        let context = Context { now, from, to, message, marks, agent };
-        let known = self.calls.find(marks.call_id).and_then(|id| self.calls.get_mut(id));
-        // What begins a call is given to it once it has.
-        let begins = known.is_none() && matches!(message.start, Start::Request { method: Method::Invite, .. });
-        let mut begun = begins.then(Recent::default);
-        let recent = known.map(|call| &mut call.recent).or(begun.as_mut());
-        let hop = Hop { now, from, to, direction };
-        let (seen, stay) = self.transactions.see(&hop, message, &marks, &self.site, recent);
-        self.seen(&context, method, peer, seen, stay);
-        if let Some(recent) = begun
-            && let Some(call) = self.calls.find(marks.call_id).and_then(|id| self.calls.get_mut(id))
-        {
-            call.recent = recent;
         }
     }
 
@@ -244,7 +258,7 @@ impl Signalling {
                     self.bye_answered(context, asked);
                 }
             }
-            Seen::First => {}
+            Seen::First | Seen::Copy => {}
         }
         if let Some(seconds) = stay {
             self.numbers.observe_relay(method, seconds);
@@ -290,7 +304,7 @@ impl Signalling {
     /// A repeated 18x starts the wait for an answer anew (Timer C, RFC 3261 section 16.7); a repeated INVITE does not (Timer B).
     fn repeated(&mut self, at: &Context<'_, '_>, method: Method) {
         if method == Method::Invite
-            && let Some(id) = self.calls.find(at.marks.call_id)
+            && let Some(id) = at.call
             && let Some(call) = self.calls.get_mut(id)
             && at.message.cseq.is_some_and(|(number, _)| number == call.cseq)
         {

@@ -8,13 +8,15 @@ use foldhash::fast::RandomState;
 use crate::generations::Generations;
 use crate::site::{Direction, Site};
 use crate::time::Timestamp;
-use crate::wire::Endpoint;
 use crate::wire::sip::{Message, Method, Start};
+use crate::wire::{Endpoint, Point, SEEN_TWICE_NANOS};
 
 use super::marks::Marks;
 
 /// RFC 3261 section 17: no transaction repeats a message for longer than 64 * T1 = 32 s, nor does a proxy hold one back for longer.
 const LIFETIME_NANOS: i64 = 32_000_000_000;
+
+const NANOS_A_MILLI: i64 = 1_000_000;
 
 /// Messages that a call remembers itself: a setup with a challenge on both sides of a proxy has fewer.
 const OF_A_CALL: usize = 32;
@@ -29,6 +31,8 @@ pub enum Seen {
     Again,
     /// The first response to a request seen here, with the request's time.
     FirstResponse(Timestamp),
+    /// The same packet at another point of its way.
+    Copy,
 }
 
 /// Where a message was seen.
@@ -38,6 +42,8 @@ pub struct Hop {
     pub from: Endpoint,
     pub to: Endpoint,
     pub direction: Direction,
+    /// The point of its way, of a packet of its own.
+    pub point: Option<Point>,
 }
 
 /// A message on its hop. Small, as there are ten for each call.
@@ -51,6 +57,9 @@ struct Entry {
     /// Fingerprints of the sender, and of the address that it went to.
     from: u32,
     to: u32,
+    /// Where it came last, and how many milliseconds after the first time.
+    point: Point,
+    last_millis: u16,
     to_local: bool,
     to_loopback: bool,
     /// Whether a response to it was seen.
@@ -58,6 +67,20 @@ struct Entry {
 }
 
 impl Entry {
+    /// The message again: a copy, where the last one was just there at another point. At the same point it is a duplicate, or
+    /// was sent again, and counts.
+    fn again(&mut self, hop: &Hop) -> Seen {
+        let last = self.at.nanos() + i64::from(self.last_millis) * NANOS_A_MILLI;
+        let is_close = hop.now.nanos().abs_diff(last) <= SEEN_TWICE_NANOS.unsigned_abs();
+        let Some(point) = hop.point else { return Seen::Again };
+        if is_close && self.point != Point::NOWHERE && point != self.point {
+            return Seen::Copy;
+        }
+        let millis = hop.now.nanos_since(self.at) / NANOS_A_MILLI;
+        (self.point, self.last_millis) = (point, u16::try_from(millis.max(0)).unwrap_or(u16::MAX));
+        Seen::Again
+    }
+
     fn is_over(&self, now: Timestamp) -> bool {
         now.nanos_since(self.at) > LIFETIME_NANOS
     }
@@ -138,6 +161,8 @@ impl Transactions {
             passing: if of_its_hop { 0 } else { marks.message as u32 | 1 },
             from: self.hasher.hash_one(hop.from) as u32,
             to: self.hasher.hash_one(hop.to.ip) as u32,
+            point: hop.point.unwrap_or(Point::NOWHERE),
+            last_millis: 0,
             to_local: matches!(hop.direction, Direction::Inbound | Direction::Internal),
             to_loopback: hop.to.ip.is_loopback(),
             answered: false,
@@ -147,8 +172,8 @@ impl Transactions {
         let has_call = recent.is_some();
         let recent = recent.unwrap_or(&mut none);
         let of_call = recent.find(now, |other| other.on_hop == entry.on_hop);
-        if of_call.or_else(|| self.entries.get_mut(&entry.on_hop)).is_some() {
-            return (Seen::Again, None);
+        if let Some(before) = of_call.or_else(|| self.entries.get_mut(&entry.on_hop)) {
+            return (before.again(hop), None);
         }
         let of_call = recent.find(now, |other| other.passing == entry.passing);
         let before = of_call.map(|before| *before).or_else(|| self.passing.get(&marks.message).copied());
@@ -222,7 +247,8 @@ mod tests {
         let text = format!("{start}\r\nCall-ID: c\r\nCSeq: {cseq}\r\nFrom: <sip:a@a>;tag=1\r\nTo: <sip:b@b>\r\n\r\n");
         let Ok(Content::Message(message)) = sip::parse(text.as_bytes()) else { panic!("no message") };
         let marks = Marks::of(&message, &transactions.hasher);
-        let hop = Hop { now: at(millis), from: endpoint(from), to: endpoint(to), direction: Direction::Transit };
+        let hop =
+            Hop { now: at(millis), from: endpoint(from), to: endpoint(to), direction: Direction::Transit, point: None };
         transactions.see(&hop, &message, &marks, &Site::default(), recent.as_mut())
     }
 

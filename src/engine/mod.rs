@@ -22,7 +22,7 @@ use crate::wire::fragments::{Assembly, Fragment, Fragments};
 use crate::wire::multiplex::{self, Protocol};
 use crate::wire::rtp::{self, Kind};
 use crate::wire::sip::{self, Content, Malformed};
-use crate::wire::{self, Datagram, Decoded, Endpoint, LinkType, Transport, Undecoded};
+use crate::wire::{self, Datagram, Decoded, Endpoint, LinkType, Point, Transport, Undecoded};
 
 pub use hep::{FAMILIES as HEP_FAMILIES, HepNumbers, REJECTED as HEP_REJECTED};
 pub use numbers::{DROPPED, FAMILIES, InterfaceNumbers};
@@ -260,9 +260,19 @@ impl Engine {
             return;
         }
         let expected = self.is_sip_port(datagram.source.port) || self.is_sip_port(datagram.destination.port);
-        if (expected || sip::has_start_line(datagram.payload)) && !self.is_copy(now, datagram) {
-            let cut = datagram.payload.len() < datagram.length;
-            self.message(now, (datagram.source, datagram.destination), Transport::Udp, datagram.payload, cut);
+        if !expected && !sip::has_start_line(datagram.payload) {
+            return;
+        }
+        let content = sip::parse(datagram.payload);
+        // Of messages the signalling knows which were there before.
+        let is_message = matches!(&content, Ok(Content::Message(message)) if message.is_usable());
+        if !is_message && self.is_copy(now, datagram) {
+            return;
+        }
+        let cut = datagram.payload.len() < datagram.length;
+        let ends = (datagram.source, datagram.destination);
+        if !self.content(now, ends, (Transport::Udp, Some(datagram.point)), content, cut) {
+            self.seen_twice(datagram.point.interface(), 1);
         }
     }
 
@@ -271,27 +281,35 @@ impl Engine {
     }
 
     /// One SIP message from whatever carried it; `cut`: the capture has not all of it.
-    fn message(
+    fn message(&mut self, now: Timestamp, ends: (Endpoint, Endpoint), transport: Transport, bytes: &[u8], cut: bool) {
+        self.content(now, ends, (transport, None), sip::parse(bytes), cut);
+    }
+
+    /// False for the copy of a message that was just seen at another point of its way.
+    #[inline(always)]
+    fn content(
         &mut self,
         now: Timestamp,
-        (from, to): (Endpoint, Endpoint),
-        transport: Transport,
-        bytes: &[u8],
+        ends: (Endpoint, Endpoint),
+        (transport, point): (Transport, Option<Point>),
+        content: Result<Content<'_>, Malformed>,
         cut: bool,
-    ) {
-        match sip::parse(bytes) {
+    ) -> bool {
+        match content {
             Ok(Content::Message(mut message)) => {
                 // What signalling says of streams holds from here on, not for the packets before it.
                 self.media.settle();
                 if cut && message.problem == Some(Malformed::ContentLength) {
                     message.problem = None;
                 }
-                self.signalling.message(now, from, to, transport, &message);
+                let is_new = self.signalling.message(now, ends, transport, point, &message);
                 self.pass_on(now);
+                return is_new;
             }
             Ok(Content::KeepAlive) => {}
             Err(reason) => self.signalling.malformed(reason),
         }
+        true
     }
 
     /// Hands what the signalling learned to the media side. Both meet only here.

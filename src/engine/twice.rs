@@ -1,4 +1,5 @@
-//! Datagrams that were seen before at another point of their way: in and out of this host, inside and outside of a tunnel.
+//! Datagrams that were seen before at another point of their way: in and out of this host, inside and outside of a tunnel. Of SIP
+//! messages `call::transactions` knows it, of RTP packets their stream.
 
 use std::hash::BuildHasher;
 
@@ -11,11 +12,6 @@ use crate::wire::{Datagram, Point, SEEN_TWICE_NANOS};
 /// which copies come, and hardly ever too many in one place below a third of that.
 const BUCKETS: usize = 2048;
 const WAYS: usize = 4;
-
-/// What of a longer datagram tells it from others between the same endpoints: start line and top Via with its branch, the end,
-/// and the length. Two that differ elsewhere only, on different ways here within the time of copies, come from nobody.
-const HEAD: usize = 192;
-const TAIL: usize = 64;
 
 /// What a datagram left behind.
 #[derive(Clone, Copy, Debug)]
@@ -61,13 +57,7 @@ impl Twice {
     /// duplicate or sent again, and counts.
     pub fn is_copy(&mut self, now: Timestamp, datagram: &Datagram<'_>) -> bool {
         self.latest = now;
-        let (payload, ends) = (datagram.payload, (datagram.source, datagram.destination));
-        let hash = match (payload.first_chunk::<HEAD>(), payload.last_chunk::<TAIL>()) {
-            (Some(head), Some(tail)) if payload.len() > HEAD + TAIL => {
-                self.hasher.hash_one((ends, payload.len(), head, tail))
-            }
-            _ => self.hasher.hash_one((ends, payload)),
-        };
+        let hash = self.hasher.hash_one((datagram.source, datagram.destination, datagram.payload));
         let (tag, bucket) = ((hash >> 32) as u32, &mut self.buckets[hash as usize % BUCKETS]);
         let same = |seen: &&mut Seen| seen.tag == tag && seen.is_close_to(now);
         if let Some(seen) = bucket.iter_mut().find(same) {

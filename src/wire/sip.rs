@@ -113,6 +113,11 @@ pub struct Message<'a> {
 }
 
 impl<'a> Message<'a> {
+    /// Whether it has what tells it from others: Call-ID, CSeq, From and To.
+    pub fn is_usable(&self) -> bool {
+        !matches!(self.problem, Some(Malformed::CallId | Malformed::CSeq | Malformed::CSeqMethod | Malformed::FromTo))
+    }
+
     /// Values of a header field that few messages have or few look at, in their order on the wire; `compact` is its one-letter
     /// form (RFC 3261 section 7.3.3). Where there may be one it scans the header again.
     pub fn headers<'n>(&self, name: &'n [u8], compact: Option<u8>) -> impl Iterator<Item = &'a [u8]> + use<'a, 'n> {
