@@ -28,6 +28,8 @@ mod memory;
 mod mutations;
 #[path = "hostile/packets.rs"]
 mod packets;
+#[path = "hostile/parsers.rs"]
+mod parsers;
 #[path = "hostile/properties.rs"]
 mod properties;
 #[path = "hostile/reports.rs"]

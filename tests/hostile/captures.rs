@@ -9,7 +9,8 @@ use sidetone::config::Config;
 use sidetone::wire::LinkType;
 
 use crate::harness::{Core, MILLISECOND, Random, SECOND, START};
-use crate::mutations::{decode_and_parse, naming};
+use crate::mutations::naming;
+use crate::parsers;
 use crate::support::{analyze, shared_dir};
 
 /// Frames of all lengths that a capture may cost, and as many with one bit flipped; larger captures are sampled.
@@ -65,7 +66,7 @@ fn packets_cut_at_every_length() {
                     naming(
                         || format!("{} packet {at} cut to {length} bytes", name(&path)),
                         || {
-                            decode_and_parse(frame.link, cut);
+                            parsers::frame(frame.link, cut);
                             core.frame(now, frame.link, cut);
                         },
                     );
@@ -98,7 +99,7 @@ fn packets_with_bits_flipped() {
             naming(
                 || format!("{} packet {at} bit {bit} flipped", name(&path)),
                 || {
-                    decode_and_parse(frames[at].link, &bytes);
+                    parsers::frame(frames[at].link, &bytes);
                     core.frame(now, frames[at].link, &bytes);
                 },
             );

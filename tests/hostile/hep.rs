@@ -6,8 +6,9 @@ use sidetone::wire::hep::Packet;
 
 use crate::harness::{Core, MILLISECOND, Random, SECOND, START, small};
 use crate::hep_packets::Mirror;
-use crate::mutations::{mutated, naming, parse_all};
+use crate::mutations::{mutated, naming};
 use crate::packets::{Call, From, ethernet, rtcp_compound, udp};
+use crate::parsers;
 
 /// SIP, RTCP as bytes and as JSON, a bare report, a log line; versions 1, 2, 3; compressed.
 fn fixtures() -> Vec<(&'static str, Vec<u8>)> {
@@ -72,7 +73,7 @@ fn every_truncation_and_bit_flip() {
             naming(
                 || format!("{name} {how}"),
                 || {
-                    parse_all(broken);
+                    parsers::all(broken);
                     let frame = ethernet(&udp(ports.caller_media, ports.callee_media, broken));
                     captured.frame(now, LinkType::ETHERNET, &frame);
                     if let Ok(packet) = Packet::parse(broken).and_then(|packet| packet.open()) {
@@ -151,12 +152,12 @@ proptest! {
 
     #[test]
     fn chunks_in_no_order(bytes in chunks()) {
-        parse_all(&bytes);
+        parsers::all(&bytes);
     }
 
     #[test]
     fn classic_headers_of_anything(version in 1u8..3, mut bytes in prop::collection::vec(any::<u8>(), 0..64)) {
         bytes.insert(0, version);
-        parse_all(&bytes);
+        parsers::all(&bytes);
     }
 }

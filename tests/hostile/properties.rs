@@ -14,8 +14,8 @@ use sidetone::wire::{Endpoint, LinkType, decode, rtp, sdp};
 
 use crate::built::spec;
 use crate::harness::{Core, START, small};
-use crate::mutations::{decode_and_parse, parse_all};
 use crate::packets::{self, ethernet, links, rtcp_packet, udp};
+use crate::parsers;
 
 fn config(cases: u32) -> ProptestConfig {
     let persistence = FileFailurePersistence::WithSource("regressions");
@@ -238,17 +238,17 @@ proptest! {
 
     #[test]
     fn arbitrary_bytes_break_no_parser(bytes in prop::collection::vec(any::<u8>(), 0..600), link in any::<u8>()) {
-        parse_all(&bytes);
-        decode_and_parse(LinkType(link.into()), &bytes);
-        decode_and_parse(LinkType::ETHERNET, &bytes);
-        decode_and_parse(LinkType::LINUX_SLL2, &bytes);
+        parsers::all(&bytes);
+        parsers::frame(LinkType(link.into()), &bytes);
+        parsers::frame(LinkType::ETHERNET, &bytes);
+        parsers::frame(LinkType::LINUX_SLL2, &bytes);
     }
 
     #[test]
     fn pieces_of_messages_in_no_order_break_no_parser(bytes in soup(), start in any::<bool>()) {
-        parse_all(&bytes);
+        parsers::all(&bytes);
         let head: &[u8] = if start { PIECES[0] } else { PIECES[1] };
-        parse_all(&[head, &bytes].concat());
+        parsers::all(&[head, &bytes].concat());
     }
 }
 
@@ -303,7 +303,7 @@ fn parsers_take_time_in_proportion_to_the_bytes() {
         ]) {
             let message = |length: usize| [head, &piece.repeat(length / piece.len())].concat();
             let (short, long) = (message(4_000), message(64_000));
-            let (few, many) = (best(|| parse_all(&short)), best(|| parse_all(&long)));
+            let (few, many) = (best(|| parsers::all(&short)), best(|| parsers::all(&long)));
             // Five times, and what a clock cannot tell.
             assert!(
                 many <= 16.0 * 5.0 * few + 1e-4,

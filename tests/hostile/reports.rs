@@ -8,8 +8,8 @@ use sidetone::wire::rtcp::{Compound, Form};
 use sidetone::wire::voice_report;
 
 use crate::harness::{Core, MILLISECOND, Random, START, small};
-use crate::mutations::parse_rtcp;
 use crate::packets::{Call, From, message};
+use crate::parsers;
 
 /// An XR packet with this body behind its SSRC.
 fn extended(body: &[u8]) -> Vec<u8> {
@@ -36,19 +36,19 @@ fn blocks_are_cut_and_their_lengths_lie() {
     let whole = extended(&blocks());
     assert_eq!(Compound::read(&whole, whole.len()).map(|compound| compound.form), Some(Form::Plain));
     for cut in 0..whole.len() {
-        parse_rtcp(&whole[..cut]);
+        parsers::rtcp(&whole[..cut]);
         // The packet's own length says that it is whole.
         if cut % 4 == 0 && cut >= 8 {
             let mut shorter = whole[..cut].to_vec();
             shorter[2..4].copy_from_slice(&((cut / 4 - 1) as u16).to_be_bytes());
-            parse_rtcp(&shorter);
+            parsers::rtcp(&shorter);
         }
     }
     for at in 0..whole.len() - 1 {
         for length in [0u16, 1, 2, 8, 255, 0x7fff, 0xffff] {
             let mut lying = whole.clone();
             lying[at..at + 2].copy_from_slice(&length.to_be_bytes());
-            parse_rtcp(&lying);
+            parsers::rtcp(&lying);
         }
     }
 }
@@ -67,7 +67,7 @@ fn ten_thousand_mutations_break_no_walk() {
             bytes[at] = random.next() as u8;
         }
         bytes.truncate(bytes.len() - random.below(3) * random.below(bytes.len() / 2));
-        parse_rtcp(&bytes);
+        parsers::rtcp(&bytes);
         core.packet(START + n * MILLISECOND, &call.media(From::Caller, &bytes));
     }
     core.finish();

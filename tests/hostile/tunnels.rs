@@ -6,8 +6,9 @@ use sidetone::wire::{Decoded, LinkType, Undecoded, decode};
 
 use crate::fragments::fragments;
 use crate::harness::{Core, MILLISECOND, Random, START, small};
-use crate::mutations::{decode_and_parse, naming};
+use crate::mutations::naming;
 use crate::packets::{Call, From, rtp, with_extensions};
+use crate::parsers;
 use crate::wraps::{KINDS, in_udp, ipv4, ipv6, wrap};
 
 /// A call whose every packet is in a tunnel, and in two.
@@ -159,7 +160,7 @@ proptest! {
         prop_assert_eq!(datagram.source.to_string(), call.caller_media.to_string());
         prop_assert_eq!(datagram.destination.to_string(), call.callee_media.to_string());
         for length in 0..wrapped.len() {
-            decode_and_parse(LinkType::RAW, &wrapped[..length]);
+            parsers::frame(LinkType::RAW, &wrapped[..length]);
         }
     }
 
@@ -178,7 +179,7 @@ proptest! {
             let mut broken = wrapped.clone();
             let bit = flip % (broken.len() * 8);
             broken[bit / 8] ^= 1 << (bit % 8);
-            decode_and_parse(LinkType::RAW, &broken);
+            parsers::frame(LinkType::RAW, &broken);
             core.packet(START, &broken);
             core.frame(START, LinkType::RAW, &broken[..bit / 8]);
         }
@@ -197,9 +198,9 @@ proptest! {
             0..7 => in_udp(40_000, ports[place], &bytes),
             _ => ipv4([4, 41, 47, 115, 137][place - 7], 64, &bytes),
         };
-        decode_and_parse(LinkType::RAW, &packet);
+        parsers::frame(LinkType::RAW, &packet);
         let ethertype = [[0x88, 0x47], [0x88, 0x64], [0x81, 0]][place % 3];
         let frame = [&[2; 12][..], &ethertype, &bytes].concat();
-        decode_and_parse(LinkType::ETHERNET, &frame);
+        parsers::frame(LinkType::ETHERNET, &frame);
     }
 }

@@ -1,0 +1,3 @@
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|payload: &[u8]| sidetone_fuzz::parsers::hep(payload));

@@ -1,0 +1,45 @@
+//! Writes the examples of the tests into `fuzz/corpus/TARGET`, for the targets to begin with.
+
+use std::fs;
+use std::io::{self, Write};
+use std::path::Path;
+
+use sidetone_fuzz::packets::fixtures;
+use sidetone_fuzz::write;
+
+fn main() -> io::Result<()> {
+    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus");
+    let mut all = Vec::new();
+    let seed = |target: &str, name: &str, bytes: &[u8]| {
+        let folder = corpus.join(target);
+        fs::create_dir_all(&folder)?;
+        fs::File::create(folder.join(format!("seed-{name}")))?.write_all(bytes)
+    };
+    for (at, fixture) in fixtures().iter().enumerate() {
+        let name = format!("{at}");
+        for target in ["sip", "sdp", "rtp", "rtcp", "hep", "voice_report", "websocket"] {
+            seed(target, &name, &fixture.payload)?;
+        }
+        let mut step = Vec::new();
+        write(fixture.link, &fixture.frame, &mut step);
+        seed("link", &name, &step)?;
+        seed("core", &name, &step)?;
+        all.extend(step);
+        let stream = [&[0x08, 0, 0, 0][..], &(fixture.payload.len() as u16).to_be_bytes(), &fixture.payload].concat();
+        seed("connections", &name, &stream)?;
+    }
+    seed("core", "all", &all)?;
+    seed("config", "shipped", include_bytes!("../../config/sidetone.toml"))?;
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests");
+    for (target, folder, ending) in [("config", "config", "toml"), ("capture_file", "captures", "pcap")] {
+        let Ok(files) = fs::read_dir(tests.join(folder)) else { continue };
+        for file in files {
+            let path = file?.path();
+            if path.extension().is_some_and(|found| found == ending || found == "pcapng") {
+                let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+                seed(target, &name, &fs::read(&path)?)?;
+            }
+        }
+    }
+    Ok(())
+}
