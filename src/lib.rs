@@ -7,6 +7,7 @@
 mod agenda;
 mod arrivals;
 mod expiring;
+mod fetch;
 mod generations;
 pub mod time;
 

@@ -41,17 +41,18 @@ const BANNED: [&str; 27] = [
 const BANNED_STD: [&str; 4] = ["fs", "io", "env", "process"];
 
 /// Who may import whom in the core; a module that is not here may import nothing of this crate.
-const LAYERS: [(&str, &[&str]); 10] = [
+const LAYERS: [(&str, &[&str]); 11] = [
     // SDP names codecs; their table is arithmetic and knows nothing of bytes.
     // Fragments wait in a table, by the packets' own time.
     ("wire", &["arrivals", "generations", "quality", "time"]),
+    ("fetch", &[]),
     ("agenda", &["time"]),
     ("expiring", &["time"]),
     ("generations", &["time"]),
     ("labels", &["numbers", "site"]),
     ("site", &["wire"]),
-    ("call", &["agenda", "expiring", "generations", "labels", "media", "numbers", "site", "time", "wire"]),
-    ("media", &["agenda", "arrivals", "generations", "labels", "numbers", "quality", "site", "time", "wire"]),
+    ("call", &["agenda", "expiring", "fetch", "generations", "labels", "media", "numbers", "site", "time", "wire"]),
+    ("media", &["agenda", "arrivals", "fetch", "generations", "labels", "numbers", "quality", "site", "time", "wire"]),
     ("connections", &["numbers", "time", "wire"]),
     ("engine", &["call", "config", "connections", "labels", "media", "numbers", "site", "time", "wire"]),
 ];

@@ -21,9 +21,10 @@ pub struct Marks {
 }
 
 impl Marks {
-    pub fn of(message: &Message<'_>, hasher: &RandomState) -> Marks {
+    /// `call_id` is the fingerprint of the message's Call-ID.
+    pub fn of(message: &Message<'_>, call_id: u64, hasher: &RandomState) -> Marks {
         let tag = |value| parameter(value, Name::TAG);
-        let (call_id, from_tag) = (hasher.hash_one(message.call_id), hasher.hash_one(tag(message.from)));
+        let from_tag = hasher.hash_one(tag(message.from));
         let to_tag = tag(message.to).filter(|tag| !tag.is_empty()).map(|tag| hasher.hash_one(Some(tag)));
         let request = hasher.hash_one((call_id, from_tag, message.cseq));
         Marks {

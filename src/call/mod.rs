@@ -28,6 +28,7 @@ mod voice_reports;
 mod voicemail;
 
 use std::collections::VecDeque;
+use std::hash::BuildHasher;
 use std::sync::Arc;
 
 use foldhash::fast::RandomState;
@@ -200,8 +201,12 @@ impl Signalling {
             self.count(message, transport, direction, peer);
             return true;
         }
-        let marks = Marks::of(message, &self.hasher);
-        let call = self.calls.find(marks.call_id);
+        let call_id = self.hasher.hash_one(message.call_id);
+        let call = self.calls.find(call_id);
+        if let Some(at) = call {
+            self.calls.fetch(at);
+        }
+        let marks = Marks::of(message, call_id, &self.hasher);
         let known = call.and_then(|id| self.calls.get_mut(id));
         // What begins a call is given to it once it has.
         let begins = known.is_none() && matches!(message.start, Start::Request { method: Method::Invite, .. });

@@ -5,6 +5,8 @@ use std::hash::BuildHasher;
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 
+use crate::fetch::fetch;
+
 use super::dialog::{Call, State};
 
 /// How many calls are looked at to find one to evict.
@@ -13,12 +15,21 @@ const EVICTION_SAMPLE: usize = 16;
 /// Bits of a serial that are the call's slot: 16 million calls at once, and as many a second for 18 hours.
 const SLOT_BITS: u32 = 24;
 
+/// What a call is found by; of a free slot, what nothing has.
+#[derive(Clone, Copy, Debug, Default)]
+struct SlotKey {
+    call_id: u64,
+    serial: u64,
+}
+
 /// At most `capacity` calls.
 #[derive(Debug)]
 pub struct Table {
     hasher: RandomState,
     /// By the fingerprint of the Call-ID: of ten thousand calls two have the same once in 10^11 times.
     index: HashTable<u32>,
+    /// What each slot is found by: apart from the calls, these are small enough to be near at hand.
+    keys: Vec<SlotKey>,
     slots: Vec<Option<Call>>,
     free: Vec<u32>,
     capacity: usize,
@@ -34,6 +45,7 @@ impl Table {
         Table {
             hasher,
             index: HashTable::new(),
+            keys: Vec::new(),
             slots: Vec::new(),
             free: Vec::new(),
             capacity: capacity.clamp(1, 1 << SLOT_BITS),
@@ -54,7 +66,20 @@ impl Table {
     /// Where the call of this Call-ID is.
     #[inline]
     pub fn find(&self, call_id: u64) -> Option<u32> {
-        self.index.find(call_id, |at| slot(&self.slots, *at).is_some_and(|call| call.call_id == call_id)).copied()
+        self.index.find(call_id, |at| self.key(*at).call_id == call_id).copied()
+    }
+
+    /// Asks for the memory of a call that is needed soon.
+    #[inline]
+    pub fn fetch(&self, at: u32) {
+        if let Some(call) = self.slots.get(at as usize) {
+            fetch(call, size_of::<Call>());
+        }
+    }
+
+    #[inline]
+    fn key(&self, at: u32) -> SlotKey {
+        self.keys.get(at as usize).copied().unwrap_or_default()
     }
 
     /// The same, for a Call-ID that some header names.
@@ -66,7 +91,7 @@ impl Table {
     #[inline]
     pub fn by_serial(&self, serial: u64) -> Option<u32> {
         let at = serial as u32 & ((1 << SLOT_BITS) - 1);
-        slot(&self.slots, at).filter(|call| call.serial == serial).map(|_| at)
+        (self.key(at).serial == serial && serial != 0).then_some(at)
     }
 
     #[inline]
@@ -87,14 +112,16 @@ impl Table {
                 self.slots.reserve_exact((self.slots.len() / 4).max(64));
             }
             self.slots.push(None);
+            self.keys.push(SlotKey::default());
             self.slots.len() as u32 - 1
         });
         self.count += 1;
         call.serial = self.count << SLOT_BITS | u64::from(at);
-        let call_id = call.call_id;
+        let (call_id, serial) = (call.call_id, call.serial);
+        self.keys[at as usize] = SlotKey { call_id, serial };
         self.slots[at as usize] = Some(call);
-        let slots = &self.slots;
-        self.index.insert_unique(call_id, at, |at| slot(slots, *at).map_or(0, |call| call.call_id));
+        let keys = &self.keys;
+        self.index.insert_unique(call_id, at, |at| keys.get(*at as usize).map_or(0, |key| key.call_id));
         at
     }
 
@@ -103,6 +130,7 @@ impl Table {
         if let Ok(entry) = self.index.find_entry(call.call_id, |other| *other == at) {
             entry.remove();
         }
+        self.keys[at as usize] = SlotKey::default();
         self.free.push(at);
         Some(call)
     }

@@ -246,7 +246,7 @@ mod tests {
     ) -> (Seen, Option<f64>) {
         let text = format!("{start}\r\nCall-ID: c\r\nCSeq: {cseq}\r\nFrom: <sip:a@a>;tag=1\r\nTo: <sip:b@b>\r\n\r\n");
         let Ok(Content::Message(message)) = sip::parse(text.as_bytes()) else { panic!("no message") };
-        let marks = Marks::of(&message, &transactions.hasher);
+        let marks = Marks::of(&message, 0, &transactions.hasher);
         let hop =
             Hop { now: at(millis), from: endpoint(from), to: endpoint(to), direction: Direction::Transit, point: None };
         transactions.see(&hop, &message, &marks, &Site::default(), recent.as_mut())

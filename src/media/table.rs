@@ -5,13 +5,14 @@ use std::hash::BuildHasher;
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 
+use crate::fetch::fetch;
+
 use super::stream::{Key, Stream};
 
 /// How many entries are looked at to find one to evict: sampling keeps an eviction at constant cost under a flood.
 const EVICTION_SAMPLE: usize = 16;
 
 /// Cache lines at the front of a stream that every packet touches.
-#[cfg(target_arch = "x86_64")]
 const HOT_LINES: usize = 4;
 
 /// Streams by key, at most `capacity` of them.
@@ -48,7 +49,7 @@ impl Table {
     pub fn likely(&self, key: &Key) -> Option<u32> {
         let at = *self.index.find(self.hasher.hash_one(key), |_| true)?;
         if let Some(stream) = self.slots.get(at as usize) {
-            fetch(stream);
+            fetch(stream, HOT_LINES);
         }
         Some(at)
     }
@@ -130,22 +131,4 @@ impl Table {
     pub fn slots(&self) -> u32 {
         self.slots.len() as u32
     }
-}
-
-/// Asks for the part of a stream that every packet touches, without waiting for it.
-#[inline(always)]
-fn fetch(stream: &Stream) {
-    #[cfg(target_arch = "x86_64")]
-    #[allow(unsafe_code)]
-    {
-        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        const LINE: usize = 64;
-        let start = std::ptr::from_ref(stream).cast::<i8>();
-        for line in 0..HOT_LINES {
-            // SAFETY: a prefetch reads nothing and never faults; all lines are inside the stream.
-            unsafe { _mm_prefetch::<_MM_HINT_T0>(start.add(line * LINE)) };
-        }
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = stream;
 }
