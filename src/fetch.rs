@@ -9,9 +9,9 @@ pub fn fetch<T>(value: &T, lines: usize) {
         use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
         const LINE: usize = 64;
         let start = std::ptr::from_ref(value).cast::<i8>();
-        for line in 0..lines.min(size_of::<T>() / LINE) {
-            // SAFETY: a prefetch reads nothing and never faults; all lines are inside the value.
-            unsafe { _mm_prefetch::<_MM_HINT_T0>(start.add(line * LINE)) };
+        for line in 0..lines.min(size_of::<T>().div_ceil(LINE)) {
+            // SAFETY: a prefetch reads nothing and never faults.
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(start.wrapping_add(line * LINE)) };
         }
     }
     #[cfg(not(target_arch = "x86_64"))]

@@ -150,6 +150,9 @@ impl Media {
         };
         let likely = self.streams.likely(&key);
         if let Some(oldest) = self.pipeline.push(Waiting { now, key, packet: *packet, point: datagram.point, likely }) {
+            if let Some(at) = self.pipeline.soon() {
+                self.streams.fetch_relaying(at);
+            }
             self.arrived(&oldest);
         }
     }

@@ -2,8 +2,8 @@
 //! each packet's stream is fetched ahead, and the packet waits a few others long until it is there.
 
 use crate::time::Timestamp;
-use crate::wire::Point;
 use crate::wire::rtp::Packet;
+use crate::wire::{Ip, Point};
 
 use super::stream::Key;
 
@@ -21,38 +21,69 @@ pub struct Waiting {
     pub likely: Option<u32>,
 }
 
+impl Waiting {
+    const NONE: Waiting = Waiting {
+        now: Timestamp::from_nanos(0),
+        key: Key {
+            source_ip: Ip::v4([0; 4]),
+            destination_ip: Ip::v4([0; 4]),
+            source_port: 0,
+            destination_port: 0,
+            ssrc: 0,
+        },
+        packet: Packet {
+            ssrc: 0,
+            timestamp: 0,
+            sequence: 0,
+            payload_type: 0,
+            marker: false,
+            payload_length: 0,
+            head: 0,
+        },
+        point: Point::NOWHERE,
+        likely: None,
+    };
+}
+
 /// Packets in the order in which they came.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Pipeline {
-    ring: [Option<Waiting>; DEPTH],
-    /// Where the oldest stands, and where the next goes when the ring is full.
+    ring: [Waiting; DEPTH],
+    /// Where the next goes, and with a full ring the oldest stands.
     next: usize,
     count: usize,
+}
+
+impl Default for Pipeline {
+    fn default() -> Self {
+        Pipeline { ring: [Waiting::NONE; DEPTH], next: 0, count: 0 }
+    }
 }
 
 impl Pipeline {
     /// Takes a packet in; gives the oldest where there is no room for both.
     #[inline(always)]
     pub fn push(&mut self, waiting: Waiting) -> Option<Waiting> {
-        let oldest = self.ring[self.next].replace(waiting);
-        self.count += usize::from(oldest.is_none());
+        let place = &mut self.ring[self.next % DEPTH];
         self.next = (self.next + 1) % DEPTH;
-        oldest
+        let oldest = *place;
+        *place = waiting;
+        if self.count < DEPTH {
+            self.count += 1;
+            return None;
+        }
+        Some(oldest)
+    }
+
+    /// Where the stream probably is whose packet has its turn a few packets from now.
+    #[inline(always)]
+    pub fn soon(&self) -> Option<u32> {
+        self.ring[(self.next + DEPTH / 2) % DEPTH].likely
     }
 
     /// The oldest packet, until none is left.
     pub fn pop(&mut self) -> Option<Waiting> {
-        if self.count == 0 {
-            return None;
-        }
-        for _ in 0..DEPTH {
-            let oldest = self.ring[self.next].take();
-            self.next = (self.next + 1) % DEPTH;
-            if oldest.is_some() {
-                self.count -= 1;
-                return oldest;
-            }
-        }
-        None
+        self.count = self.count.checked_sub(1)?;
+        Some(self.ring[(self.next + DEPTH - 1 - self.count) % DEPTH])
     }
 }

@@ -99,6 +99,9 @@ pub struct Stream {
     pub(super) interval_gap: i64,
     pub playout: Playout,
     pub sequence: Sequence,
+    // Touched by the packets that may be relayed.
+    pub duplicates: u64,
+    pub relay: relay::Role,
     // From here on: touched once an interval or less.
     /// The mode of the last speech frame, for codecs that have several.
     pub mode: Option<u8>,
@@ -111,7 +114,6 @@ pub struct Stream {
     pub is_counted: bool,
     /// The party of the call that it goes to, where SDP told.
     pub toward: Option<Party>,
-    pub relay: relay::Role,
     home: Home,
     /// Jitter of the media packets alone, nanoseconds, where others stand between them: an event's packets all carry the
     /// time of its start. And the transit time of the last media packet.
@@ -121,7 +123,6 @@ pub struct Stream {
     /// Until when the stream's time has been observed.
     pub(super) observed: Timestamp,
     pub(super) gap_max: i64,
-    pub duplicates: u64,
     pub reordered: u64,
     pub clock_rate: u32,
     pub interval: Baseline,

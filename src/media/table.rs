@@ -54,6 +54,15 @@ impl Table {
         Some(at)
     }
 
+    /// Asks for what a stream that may be relayed needs besides; its front has been fetched before.
+    #[inline(always)]
+    pub fn fetch_relaying(&self, at: u32) {
+        if let Some(stream) = self.slots.get(at as usize).filter(|stream| stream.may_be_relayed) {
+            fetch(&stream.duplicates, 1);
+            fetch(&stream.relay, 1);
+        }
+    }
+
     #[inline(always)]
     pub fn find(&self, key: &Key) -> Option<u32> {
         let hash = self.hasher.hash_one(key);
