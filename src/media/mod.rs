@@ -4,6 +4,7 @@ mod binding;
 mod candidates;
 mod delay;
 mod home;
+mod index;
 mod interval;
 mod numbers;
 mod pattern;
@@ -148,9 +149,12 @@ impl Media {
             destination_port: datagram.destination.port,
             ssrc: packet.ssrc,
         };
-        let likely = self.streams.likely(&key);
-        if let Some(oldest) = self.pipeline.push(Waiting { now, key, packet: *packet, point: datagram.point, likely }) {
-            if let Some(at) = self.pipeline.soon() {
+        let fingerprint = self.streams.announce(&key);
+        let waiting = Waiting { now, key, packet: *packet, point: datagram.point, fingerprint, likely: None };
+        if let Some(oldest) = self.pipeline.push(waiting) {
+            let later = self.pipeline.ahead(pipeline::LOOK_UP);
+            later.likely = self.streams.likely(later.fingerprint);
+            if let Some(at) = self.pipeline.ahead(pipeline::RELAYING).likely {
                 self.streams.fetch_relaying(at);
             }
             self.arrived(&oldest);
@@ -166,8 +170,12 @@ impl Media {
 
     #[inline(always)]
     fn arrived(&mut self, waiting: &Waiting) {
-        let likely = waiting.likely.filter(|at| self.streams.get(*at).is_some_and(|s| s.key == waiting.key));
-        match likely.or_else(|| self.streams.find(&waiting.key)) {
+        let is_likely = |at: &u32| self.streams.get(*at).is_some_and(|stream| stream.key == waiting.key);
+        let at = match waiting.likely {
+            Some(at) if is_likely(&at) => Some(at),
+            _ => self.streams.find(&waiting.key),
+        };
+        match at {
             Some(at) => self.packet(waiting.now, at, &waiting.packet, waiting.point),
             None => self.unknown(waiting),
         }

@@ -7,8 +7,13 @@ use crate::wire::{Ip, Point};
 
 use super::stream::Key;
 
-/// Packets under way. At some 20 ns a packet this covers the time that memory takes.
-const DEPTH: usize = 8;
+/// Packets under way. At some 20 ns a packet this covers the time that memory takes: first for the index, then for the stream
+/// that stands there, then for what the relay keeps of it.
+const DEPTH: usize = 16;
+/// How many packets before its turn a packet's stream is looked up, and asked for.
+pub const LOOK_UP: usize = 9;
+/// And the rest of one that may be relayed.
+pub const RELAYING: usize = 3;
 
 /// A packet and where its stream probably is.
 #[derive(Clone, Copy, Debug)]
@@ -17,7 +22,9 @@ pub struct Waiting {
     pub key: Key,
     pub packet: Packet,
     pub point: Point,
-    /// The slot whose fingerprint fits; the key itself is compared when the packet's turn comes.
+    /// What the stream is looked up by.
+    pub fingerprint: u32,
+    /// The slot whose fingerprint fits, once it has been looked up; the key itself is compared when the packet's turn comes.
     pub likely: Option<u32>,
 }
 
@@ -41,6 +48,7 @@ impl Waiting {
             head: 0,
         },
         point: Point::NOWHERE,
+        fingerprint: 0,
         likely: None,
     };
 }
@@ -75,10 +83,10 @@ impl Pipeline {
         Some(oldest)
     }
 
-    /// Where the stream probably is whose packet has its turn a few packets from now.
+    /// The packet that has its turn so many packets from now, of a full ring.
     #[inline(always)]
-    pub fn soon(&self) -> Option<u32> {
-        self.ring[(self.next + DEPTH / 2) % DEPTH].likely
+    pub fn ahead(&mut self, packets: usize) -> &mut Waiting {
+        &mut self.ring[(self.next + packets) % DEPTH]
     }
 
     /// The oldest packet, until none is left.

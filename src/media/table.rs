@@ -1,12 +1,12 @@
-//! The stream table: a slab of streams, and a hash index of four bytes a stream over it.
+//! The stream table: a slab of streams, and an index over it.
 
 use std::hash::BuildHasher;
 
 use foldhash::fast::RandomState;
-use hashbrown::HashTable;
 
 use crate::fetch::fetch;
 
+use super::index::Index;
 use super::stream::{Key, Stream};
 
 /// How many entries are looked at to find one to evict: sampling keeps an eviction at constant cost under a flood.
@@ -19,7 +19,7 @@ const HOT_LINES: usize = 4;
 #[derive(Debug)]
 pub struct Table {
     hasher: RandomState,
-    index: HashTable<u32>,
+    index: Index,
     /// Streams; what the index does not point at is free.
     slots: Vec<Stream>,
     free: Vec<u32>,
@@ -32,7 +32,7 @@ impl Table {
     pub fn new(capacity: usize) -> Table {
         Table {
             hasher: RandomState::default(),
-            index: HashTable::new(),
+            index: Index::default(),
             slots: Vec::new(),
             free: Vec::new(),
             capacity: capacity.max(1),
@@ -44,10 +44,23 @@ impl Table {
         self.index.len()
     }
 
-    /// The slot whose fingerprint fits the key, its memory on the way to the cache. It may be another stream's.
     #[inline(always)]
-    pub fn likely(&self, key: &Key) -> Option<u32> {
-        let at = *self.index.find(self.hasher.hash_one(key), |_| true)?;
+    fn fingerprint(&self, key: &Key) -> u32 {
+        self.hasher.hash_one(key) as u32
+    }
+
+    /// What a stream is looked up by, and its place in the index on the way to the cache.
+    #[inline(always)]
+    pub fn announce(&self, key: &Key) -> u32 {
+        let fingerprint = self.fingerprint(key);
+        self.index.fetch(fingerprint);
+        fingerprint
+    }
+
+    /// The slot whose fingerprint fits, its memory on the way to the cache. It may be another stream's.
+    #[inline(always)]
+    pub fn likely(&self, fingerprint: u32) -> Option<u32> {
+        let at = self.index.find(fingerprint, |_| true)?;
         if let Some(stream) = self.slots.get(at as usize) {
             fetch(stream, HOT_LINES);
         }
@@ -65,8 +78,8 @@ impl Table {
 
     #[inline(always)]
     pub fn find(&self, key: &Key) -> Option<u32> {
-        let hash = self.hasher.hash_one(key);
-        self.index.find(hash, |at| self.slots.get(*at as usize).is_some_and(|stream| stream.key == *key)).copied()
+        let is = |at: u32| self.slots.get(at as usize).is_some_and(|stream| stream.key == *key);
+        self.index.find(self.fingerprint(key), is)
     }
 
     pub fn get(&self, at: u32) -> Option<&Stream> {
@@ -99,10 +112,7 @@ impl Table {
                 self.slots.len() as u32 - 1
             }
         };
-        let (slots, hasher) = (&self.slots, &self.hasher);
-        self.index.insert_unique(hasher.hash_one(key), at, |at| {
-            slots.get(*at as usize).map_or(0, |stream| hasher.hash_one(stream.key))
-        });
+        self.index.insert(self.fingerprint(&key), at);
         at
     }
 
@@ -110,10 +120,7 @@ impl Table {
         let slot = self.get_mut(at)?;
         let stream = slot.clone();
         slot.in_use = false;
-        let hash = self.hasher.hash_one(stream.key);
-        if let Ok(entry) = self.index.find_entry(hash, |other| *other == at) {
-            entry.remove();
-        }
+        self.index.remove(self.fingerprint(&stream.key), at);
         self.free.push(at);
         Some(stream)
     }

@@ -69,7 +69,9 @@ impl Media {
 
     fn remember(&mut self, now: Timestamp, slot: u32, packet: &Packet, left: bool) {
         let Packet { head, payload_length: length, timestamp, .. } = *packet;
-        self.relays.recent.resize(RECENT, None);
+        if self.relays.recent.is_empty() {
+            self.relays.recent.resize(RECENT, None);
+        }
         self.relays.recent[place_of(packet)] = Some(Seen { head, length, slot, timestamp, at: now, left });
     }
 
