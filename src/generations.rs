@@ -48,6 +48,15 @@ impl<K: Eq + Hash, V> Generations<K, V> {
         self.turned = now;
     }
 
+    /// Lets go what is over although nothing is put in any more; called about once a second. A clock that was set back by more than a
+    /// lifetime ends it too.
+    pub fn expire(&mut self, now: Timestamp) {
+        if self.len() > 0 && now.nanos_since(self.turned).saturating_abs() >= self.lifetime_nanos {
+            self.old = std::mem::take(&mut self.young);
+            self.turned = now;
+        }
+    }
+
     pub fn get(&self, key: &K) -> Option<&V> {
         self.young.get(key).or_else(|| self.old.get(key))
     }

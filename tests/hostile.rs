@@ -10,6 +10,8 @@ mod captures;
 mod clocks;
 #[path = "hostile/dialogs.rs"]
 mod dialogs;
+#[path = "hostile/drains.rs"]
+mod drains;
 #[path = "hostile/floods.rs"]
 mod floods;
 #[path = "hostile/fragments.rs"]

@@ -85,6 +85,10 @@ impl Agents {
         }
     }
 
+    pub fn expire(&mut self, now: Timestamp) {
+        self.known.expire(now);
+    }
+
     pub fn len(&self) -> usize {
         self.known.len()
     }

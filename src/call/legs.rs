@@ -29,6 +29,10 @@ impl Legs {
         Legs { headers, hasher: RandomState::default(), values: Generations::new(capacity, LIFETIME_NANOS) }
     }
 
+    pub fn expire(&mut self, now: Timestamp) {
+        self.values.expire(now);
+    }
+
     pub fn len(&self) -> usize {
         self.values.len()
     }

@@ -39,6 +39,11 @@ impl Signalling {
         }
         self.registrations.tick(now, &mut self.numbers.registrations);
         self.business.tick(now);
+        self.transactions.expire(now);
+        self.legs.expire(now);
+        self.voice_reports.expire(now);
+        self.suspicious.expire(now);
+        self.agents.expire(now);
     }
 
     /// Does what time has made due for a call that has not ended.

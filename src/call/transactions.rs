@@ -128,6 +128,11 @@ impl Transactions {
         }
     }
 
+    pub fn expire(&mut self, now: Timestamp) {
+        self.entries.expire(now);
+        self.passing.expire(now);
+    }
+
     /// Messages, and messages that may go on.
     pub fn lengths(&self) -> (usize, usize) {
         (self.entries.len(), self.passing.len())

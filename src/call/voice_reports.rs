@@ -97,6 +97,10 @@ impl VoiceReports {
         }
     }
 
+    pub fn expire(&mut self, now: Timestamp) {
+        self.seen.expire(now);
+    }
+
     pub fn len(&self) -> usize {
         self.seen.len()
     }

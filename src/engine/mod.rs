@@ -350,6 +350,7 @@ impl Engine {
         self.settle_media();
         (self.now, self.next_tick, self.behind) = (now, now + TICK, 0);
         self.fragments.expire(now);
+        self.twice.tick(now);
         self.count_lost_fragments();
         let carried = self.connections.tick(now);
         self.carried(carried);

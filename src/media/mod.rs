@@ -309,6 +309,7 @@ impl Media {
             }
         }
         self.look_for_problems(now);
+        self.sender_reports.expire(now);
         self.candidates.expire(Timestamp::from_nanos(now.nanos().saturating_sub(CANDIDATE_NANOS)));
         let lingered = Timestamp::from_nanos(now.nanos().saturating_sub(LINGER_NANOS));
         while let Some((_, call)) = self.ended.pop_front_if(|(at, _)| *at < lingered) {

@@ -99,6 +99,10 @@ impl Reports {
         Reports(Generations::new(capacity, LIFETIME_NANOS))
     }
 
+    pub fn expire(&mut self, now: Timestamp) {
+        self.0.expire(now);
+    }
+
     pub fn len(&self) -> usize {
         self.0.len()
     }

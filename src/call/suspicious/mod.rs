@@ -145,6 +145,12 @@ impl Suspicious {
         }
     }
 
+    pub fn expire(&mut self, now: Timestamp) {
+        self.sources.expire(now);
+        self.scans.expire(now);
+        self.waiting.expire(now);
+    }
+
     /// Sources and requests that are remembered.
     pub fn lengths(&self) -> (usize, usize) {
         (self.sources.len() + self.scans.len(), self.waiting.len())

@@ -4,6 +4,8 @@ use crate::time::Timestamp;
 
 /// Places of which one has to do for a source. One cache line holds their keys.
 const WAYS: usize = 8;
+/// In so many turns all groups are looked at for windows that are over: a million sources are too many for one.
+const TURNS: usize = 16;
 
 /// What is counted of a source in a window.
 #[derive(Clone, Debug)]
@@ -23,6 +25,8 @@ pub struct Windows<T> {
     keys: Box<[[u64; WAYS]]>,
     windows: Box<[Window<T>]>,
     length_nanos: i64,
+    /// The group that is looked at next for windows that are over.
+    next: usize,
     /// Sources that gave way within their window.
     pub evicted: u64,
 }
@@ -35,11 +39,26 @@ impl<T: Clone + Default> Windows<T> {
             keys: vec![[0; WAYS]; groups].into(),
             windows: vec![free; groups * WAYS].into(),
             length_nanos,
+            next: 0,
             evicted: 0,
         }
     }
 
-    /// Places that are taken, by windows that are over too.
+    /// Frees what windows that are over take, in its share of the groups; called about once a second.
+    pub fn expire(&mut self, now: Timestamp) {
+        for _ in 0..self.keys.len().div_ceil(TURNS) {
+            for way in 0..WAYS {
+                let at = self.next * WAYS + way;
+                if self.keys[self.next][way] != 0 && self.is_over(now, at) {
+                    self.keys[self.next][way] = 0;
+                    self.windows[at].more = T::default();
+                }
+            }
+            self.next = (self.next + 1) % self.keys.len();
+        }
+    }
+
+    /// Places that are taken, by windows that were over just now too.
     pub fn len(&self) -> usize {
         self.keys.iter().flatten().filter(|key| **key != 0).count()
     }
