@@ -28,6 +28,11 @@ impl Timestamp {
         self.0.saturating_sub(earlier.0)
     }
 
+    /// The time `nanos` nanoseconds later, or before where they are negative. Saturates.
+    pub const fn moved(self, nanos: i64) -> Timestamp {
+        Timestamp(self.0.saturating_add(nanos))
+    }
+
     /// Seconds from `earlier` to `self`; negative where the clock stepped back.
     pub fn seconds_since(self, earlier: Timestamp) -> f64 {
         self.nanos_since(earlier) as f64 / 1e9

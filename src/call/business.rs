@@ -82,6 +82,8 @@ pub struct Business {
     rates: Rates,
     callbacks: Callbacks,
     hasher: RandomState,
+    /// How far the wall clock is ahead of the time that is given here, nanoseconds.
+    set_nanos: i64,
 }
 
 impl Business {
@@ -92,12 +94,18 @@ impl Business {
             rates: Rates::new(&settings.rates, site),
             callbacks: Callbacks::new(settings.callback_window_nanos, settings.max_missed_calls),
             hasher: RandomState::default(),
+            set_nanos: 0,
         }
+    }
+
+    /// Somebody set the wall clock.
+    pub fn clock_was_set(&mut self, nanos: i64) {
+        self.set_nanos = nanos;
     }
 
     /// An attempt began.
     pub fn begun(&mut self, started: Timestamp, numbers: &mut Numbers) {
-        let (weekday, hour) = self.clock.hour(started);
+        let (weekday, hour) = self.clock.hour(started.moved(self.set_nanos));
         numbers.by_hour[weekday][hour] += 1;
     }
 

@@ -46,6 +46,11 @@ impl Signalling {
         self.agents.expire(now);
     }
 
+    /// The wall clock is `nanos` ahead of the time that is given here, since somebody set it.
+    pub fn clock_was_set(&mut self, nanos: i64) {
+        self.business.clock_was_set(nanos);
+    }
+
     /// Does what time has made due for a call that has not ended.
     fn look(&mut self, id: u32, now: Timestamp) {
         let Some(call) = self.calls.get(id) else { return };

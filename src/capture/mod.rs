@@ -1,5 +1,6 @@
 //! Frames with their own time stamps: from interfaces or from files; and what others mirror. Nothing behind it knows which.
 
+mod clock;
 pub mod file;
 pub mod filter;
 pub mod hep;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 use tokio::sync::oneshot;
@@ -16,8 +16,8 @@ use tracing::warn;
 
 use crate::config::Capture as Config;
 use crate::engine::{Engine, Snapshot};
-use crate::time::Timestamp;
 
+use super::clock::Clock;
 use super::hep::{self, Inbox};
 use super::live::{self, Drops, IDLE, Interface, LiveError};
 use super::order::{Frame, Order};
@@ -145,6 +145,7 @@ struct Capture {
     mirrored: Option<(Inbox, usize)>,
     /// Where there are several interfaces, their frames in the order of their times.
     order: Option<Order>,
+    clock: Clock,
 }
 
 impl Capture {
@@ -160,7 +161,8 @@ impl Capture {
         let capturing = Arc::new(AtomicBool::new(mirrored.is_some()));
         let is_off = config.is_off();
         let order = (names.len() > 1).then(Order::default);
-        let mut capture = Capture { config, engine, slots: Vec::new(), capturing, mirrored, order };
+        let mut capture =
+            Capture { config, engine, slots: Vec::new(), capturing, mirrored, order, clock: Clock::new() };
         let mut failure = None;
         for name in names {
             match capture.add(&name) {
@@ -211,6 +213,7 @@ impl Capture {
         let mut housekeeping = Instant::now();
         loop {
             self.wait(signal);
+            self.look_at_clock();
             for slot in 0..self.slots.len() {
                 self.read(slot);
             }
@@ -253,9 +256,10 @@ impl Capture {
         let slot = &mut self.slots[at];
         let Some(interface) = &mut slot.open else { return };
         let (link, index, engine, order) = (interface.link(), slot.index, &mut self.engine, &mut self.order);
-        let read = interface.read(BATCH, |time, length, data| match order {
-            Some(order) => order.put(&Frame { interface: index, time, link, length, data }),
-            None => engine.frame(index, time, link, length, data),
+        let clock = &self.clock;
+        let read = interface.read(BATCH, |stamp, length, data| match (clock.time_of(stamp), order.as_mut()) {
+            (time, Some(order)) => order.put(&Frame { interface: index, time, link, length, data }),
+            (time, None) => engine.frame(index, time, link, length, data),
         });
         if let Err(error) = read {
             let lost = interface.drops();
@@ -268,12 +272,21 @@ impl Capture {
         }
     }
 
+    /// Whoever sets the wall clock is followed where people read it, and nowhere else.
+    fn look_at_clock(&mut self) {
+        if self.clock.look() {
+            let ahead = self.clock.set_nanos();
+            warn!("the wall clock was set: it is {:.3} s ahead of when this program started", ahead as f64 / 1e9);
+            self.engine.clock_was_set(ahead);
+        }
+    }
+
     /// Frames for which nothing older can come any more.
     fn take_ordered(&mut self) {
         let Some(order) = self.order.as_mut().filter(|order| !order.is_empty()) else { return };
         let engine = &mut self.engine;
         let take = |frame: &Frame<'_>| engine.frame(frame.interface, frame.time, frame.link, frame.length, frame.data);
-        order.release(wall_clock() - HOLD, take);
+        order.release(self.clock.now() - HOLD, take);
     }
 
     /// A bounded share of what mirrors sent; the rest wakes the thread at once.
@@ -282,7 +295,7 @@ impl Capture {
         for _ in 0..MIRRORED_BATCHES {
             let Ok(batch) = inbox.try_recv() else { return };
             for (arrival, packet) in batch.packets() {
-                self.engine.mirrored(*index, *arrival, packet);
+                self.engine.mirrored(*index, self.clock.time_of(*arrival), packet);
             }
         }
         wake(signal);
@@ -290,7 +303,7 @@ impl Capture {
 
     /// Once a second: timers by the wall clock, drop counters, interfaces that came back.
     fn housekeeping(&mut self) {
-        self.engine.tick(wall_clock());
+        self.engine.tick(self.clock.now());
         self.count_drops();
         for at in 0..self.slots.len() {
             if self.slots[at].open.is_none() && Instant::now() >= self.slots[at].retry {
@@ -323,11 +336,6 @@ impl Capture {
             Err(error) => tracing::debug!(interface = %slot.name, "still not there: {error}"),
         }
     }
-}
-
-fn wall_clock() -> Timestamp {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Timestamp::from_nanos(i64::try_from(now.as_nanos()).unwrap_or(i64::MAX))
 }
 
 pub(super) fn wake(signal: &OwnedFd) {

@@ -103,7 +103,7 @@ impl Engine {
 
     /// Where the mirror's clock is about right, its time is nearer to what happened than the arrival here.
     fn time_of(&mut self, arrival: Timestamp, told: Option<Timestamp>) -> Timestamp {
-        match told {
+        match told.map(|told| told.moved(self.set_nanos.saturating_neg())) {
             Some(told) if told > arrival + MAX_SKEW || told < arrival - MAX_SKEW => {
                 self.hep.skewed += 1;
                 arrival

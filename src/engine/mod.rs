@@ -1,6 +1,7 @@
 //! The core of one worker: frames in, state and numbers out. No clock, no I/O, no lock, no allocation a media packet.
 
 mod business;
+mod clock;
 mod hep;
 mod numbers;
 mod settings;
@@ -83,6 +84,8 @@ pub struct Engine {
     now: Timestamp,
     /// Frames since the last tick whose time lay before it.
     behind: u32,
+    /// How far the wall clock is ahead of the frames' time, nanoseconds.
+    set_nanos: i64,
 }
 
 impl Engine {
@@ -106,6 +109,7 @@ impl Engine {
             next_tick: Timestamp::default(),
             now: Timestamp::default(),
             behind: 0,
+            set_nanos: 0,
         }
     }
 
@@ -376,7 +380,7 @@ impl Engine {
         self.settle_media();
         let snapshot = Snapshot {
             site: Arc::clone(&self.site),
-            interfaces: self.interfaces.clone(),
+            interfaces: self.shown_interfaces(),
             hep: self.hep.clone(),
             calls: self.signalling.numbers.clone(),
             media: self.media.numbers.clone(),
