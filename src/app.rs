@@ -192,7 +192,9 @@ fn start_logging(config: &Config) {
         .with_max_level(level)
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
-        .with_target(false);
+        .with_target(false)
+        // It would say on standard error that standard error cannot be written, and end the thread that had something to say.
+        .log_internal_errors(false);
     match config.log.format {
         LogFormat::Text => builder.init(),
         LogFormat::Json => builder.json().init(),

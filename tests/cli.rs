@@ -62,6 +62,35 @@ fn a_file_that_is_cut_off_is_reported_so_and_no_error() {
     assert!(printed(&sidetone(&["analyze", &cut])).contains("CUT OFF"));
 }
 
+/// /dev/full is a disk without room (full(4)).
+#[test]
+fn output_without_room_for_it_is_a_failure_that_is_said() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let good = write(folder.path(), "good.pcap", &small_capture());
+    let full = || fs::File::options().write(true).open("/dev/full").expect("/dev/full");
+    let run = |args: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_sidetone"));
+        command.args(args).stdout(full());
+        command
+    };
+    for format in ["text", "json", "prometheus"] {
+        let output = run(&["analyze", "--format", format, &good]).output().expect("the program runs");
+        assert_eq!(output.status.code(), Some(1), "{format}");
+        assert!(
+            said(&output).contains("cannot write to standard output: No space left"),
+            "{format}: {}",
+            said(&output)
+        );
+    }
+    // Where the reason has no room either, the exit status is all that is left.
+    for args in
+        [&["analyze", "--format", "json", &good][..], &["analyze", "missing.pcap"], &["run", "--config", "missing"]]
+    {
+        let status = run(args).stderr(full()).status().expect("the program runs");
+        assert_eq!(status.code(), Some(1), "{args:?}");
+    }
+}
+
 #[test]
 fn wrong_usage_ends_with_2_and_a_hint() {
     for args in [&["analyze"][..], &["nonsense"], &["mos", "--codec", "pcmu", "--loss", "5"], &["run", "--port"]] {

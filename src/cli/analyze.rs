@@ -71,7 +71,7 @@ pub fn run(args: &AnalyzeArgs) -> ExitCode {
             Err(error) => Some(error),
         };
         if let Some(error) = failure {
-            eprintln!("sidetone: {error}");
+            super::say(format_args!("sidetone: {error}"));
             failed = true;
         }
     }

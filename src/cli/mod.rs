@@ -78,7 +78,7 @@ impl ConfigArgs {
         self.path().map_or_else(|| Ok(Config::default()), Config::load).map_err(|error| match error {
             // A report of its own, one paragraph a mistake.
             ConfigError::Invalid { .. } => {
-                eprintln!("{error}");
+                say(&error);
                 ExitCode::FAILURE
             }
             ConfigError::Unreadable { .. } => fail(error),
@@ -88,8 +88,13 @@ impl ConfigArgs {
 
 /// Says why a command failed.
 fn fail(error: impl std::fmt::Display) -> ExitCode {
-    eprintln!("sidetone: {error}");
+    say(format_args!("sidetone: {error}"));
     ExitCode::FAILURE
+}
+
+/// Writes a line to standard error; where that cannot be written, nobody is left to be told so.
+fn say(line: impl std::fmt::Display) {
+    let _ = writeln!(io::stderr(), "{line}");
 }
 
 /// Writes a command's output; a reader that has seen enough and closed the pipe is no failure.

@@ -91,7 +91,10 @@ pub fn run(args: MosArgs) -> ExitCode {
         Err(error) => {
             let names: Vec<_> =
                 codec::modes().filter(|(_, m)| profile(m, &args).is_ok()).map(|(_, m)| m.name).collect();
-            eprintln!("error: {error}\n  hint: rated so: {}; all: sidetone mos --list", names.join(", "));
+            super::say(format_args!(
+                "error: {error}\n  hint: rated so: {}; all: sidetone mos --list",
+                names.join(", ")
+            ));
             ExitCode::FAILURE
         }
     }

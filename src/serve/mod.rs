@@ -192,15 +192,23 @@ async fn accept(listener: TcpListener, context: Arc<Context>) {
     let mut stop = context.stop.clone();
     let mut stopped = pin!(wait_for(&mut stop));
     let mut open = JoinSet::new();
+    let mut is_failing = false;
     loop {
         tokio::select! {
             () = &mut stopped => break,
             Some(_) = open.join_next(), if !open.is_empty() => {}
             accepted = listener.accept() => match accepted {
-                Ok((stream, peer)) => admit(stream, peer, &context, &mut open),
+                Ok((stream, peer)) => {
+                    is_failing = false;
+                    admit(stream, peer, &context, &mut open);
+                }
                 Err(error) => {
                     reject("accept_error");
-                    warn!(%error, "cannot accept a connection");
+                    // Said once, not ten times a second: the counter goes on.
+                    if !is_failing {
+                        warn!(%error, "cannot accept a connection");
+                    }
+                    is_failing = true;
                     tokio::time::sleep(ACCEPT_RETRY).await;
                 }
             },
