@@ -84,7 +84,7 @@ pub struct Config {
 pub struct Web {
     /// Where it listens; never empty. `[::]` means all addresses, IPv4 too.
     pub listen_address: Vec<SocketAddr>,
-    /// Connections served at the same time; further ones wait.
+    /// Connections served at the same time.
     pub max_connections: usize,
     /// How long one request may take, from its first byte to its answer.
     pub request_timeout: Duration,

@@ -13,6 +13,7 @@ use tokio::net::TcpStream;
 use tokio::time::Sleep;
 
 use super::Limits;
+use super::places::Place;
 
 /// Read at once; a scraper's request has about 300 bytes.
 const READ_BYTES: usize = 2048;
@@ -27,16 +28,30 @@ pub enum Stall {
 }
 
 /// What the request handler and the connection below it tell each other.
-#[derive(Debug, Default)]
 pub struct Watchdog {
     head_arrived: AtomicBool,
     stalled: AtomicU8,
+    place: Place,
 }
 
 impl Watchdog {
+    pub fn new(place: Place) -> Watchdog {
+        Watchdog { head_arrived: AtomicBool::new(false), stalled: AtomicU8::new(0), place }
+    }
+
     /// The handler has a request: its head came in time.
     pub fn head_arrived(&self) {
         self.head_arrived.store(true, Ordering::Relaxed);
+    }
+
+    /// The handler has all of the request, its body too: from here on the client waits for the agent.
+    pub fn request_arrived(&self) {
+        self.place.working();
+    }
+
+    /// The handler is done: from here on the agent waits for the client.
+    pub fn answered(&self, bytes: usize) {
+        self.place.unread(bytes);
     }
 
     /// Why the connection was cut off, if it was.
@@ -88,6 +103,7 @@ impl Guard {
     fn after_write(&mut self, cx: &mut Context<'_>, result: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         if result.is_ready() {
             self.written = true;
+            self.watchdog.place.progress();
             return result;
         }
         let timeout = self.write_timeout;
@@ -145,6 +161,7 @@ impl Write for Guard {
         if std::mem::take(&mut self.written) {
             self.write = None;
             self.head = None;
+            self.watchdog.place.waiting();
         }
         Poll::Ready(Ok(()))
     }

@@ -1,6 +1,7 @@
 //! The HTTP server: `/metrics`, health, and a landing page. HTTP/1.1 on every listen address.
 //!
-//! A client can hold one connection for a bounded time, and all clients together a bounded number of them.
+//! A client can hold one connection for a bounded time, and all clients together a bounded number of them and bounded memory; whoever
+//! keeps the agent waiting gives way to others.
 
 use std::io;
 use std::net::SocketAddr;
@@ -12,7 +13,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioTimer;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{Semaphore, oneshot, watch};
 use tokio::task::JoinSet;
 use tracing::{debug, info, warn};
 
@@ -23,9 +24,11 @@ pub use self::routes::{Endpoints, MetricsError, Readiness, Scrape};
 mod guard;
 mod landing;
 mod negotiate;
+mod places;
 mod routes;
 
 use self::guard::{Guard, Stall, Watchdog};
+use self::places::{Cut, Place, Places};
 
 /// Requests with more headers, or longer ones, are answered with 431: no scraper or browser comes near.
 const MAX_HEADERS: usize = 64;
@@ -65,14 +68,15 @@ pub const FAMILIES: &[Family] = &[
         kind: Kind::Counter,
         unit: "",
         labels: &["reason"],
-        help: "HTTP connections refused or cut off: limit, header_timeout, write_timeout, malformed, accept_error.",
+        help: "HTTP connections refused or cut off: limit, evicted (silent, a newer one took its place), unread (its response's memory was needed), header_timeout, write_timeout, malformed, accept_error.",
     },
 ];
 
 /// How much clients may ask for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Connections at the same time; more are answered with 503 and closed.
+    /// Connections at the same time. A further one takes the place of the one that keeps the agent waiting longest, or is answered with 503
+    /// and closed where all are being served.
     pub max_connections: usize,
     /// Longest time that a request's head, or its body, may take to arrive.
     pub header_timeout: Duration,
@@ -155,7 +159,7 @@ impl Server {
         let context = Arc::new(Context {
             app: routes::App::new(endpoints, self.limits),
             limits: self.limits,
-            connections: Arc::new(Semaphore::new(self.limits.max_connections)),
+            places: Places::new(self.limits.max_connections),
             refusals: Arc::new(Semaphore::new(MAX_REFUSALS)),
             stop: stop.clone(),
         });
@@ -174,7 +178,7 @@ impl Server {
 struct Context {
     app: Arc<routes::App>,
     limits: Limits,
-    connections: Arc<Semaphore>,
+    places: Arc<Places>,
     refusals: Arc<Semaphore>,
     stop: watch::Receiver<bool>,
 }
@@ -200,6 +204,7 @@ async fn accept(listener: TcpListener, context: Arc<Context>) {
             accepted = listener.accept() => match accepted {
                 Ok((stream, peer)) => {
                     is_failing = false;
+                    context.places.settled().await;
                     admit(stream, peer, &context, &mut open);
                 }
                 Err(error) => {
@@ -223,8 +228,8 @@ async fn accept(listener: TcpListener, context: Arc<Context>) {
 
 /// Serves a connection if there is room for it, or tells it that there is none.
 fn admit(stream: TcpStream, peer: SocketAddr, context: &Arc<Context>, open: &mut JoinSet<()>) {
-    if let Ok(permit) = Arc::clone(&context.connections).try_acquire_owned() {
-        open.spawn(serve(stream, peer, Arc::clone(context), permit));
+    if let Some((place, cut)) = context.places.take() {
+        open.spawn(serve(stream, peer, Arc::clone(context), place, cut));
         return;
     }
     reject("limit");
@@ -238,16 +243,16 @@ fn admit(stream: TcpStream, peer: SocketAddr, context: &Arc<Context>, open: &mut
     }
 }
 
-async fn serve(stream: TcpStream, peer: SocketAddr, context: Arc<Context>, permit: OwnedSemaphorePermit) {
+async fn serve(stream: TcpStream, peer: SocketAddr, context: Arc<Context>, place: Place, cut: oneshot::Receiver<Cut>) {
     // Responses are written in one go: waiting to fill a segment only adds delay.
     if let Err(error) = stream.set_nodelay(true) {
         debug!(%peer, %error, "cannot set TCP_NODELAY");
     }
-    let watchdog = Arc::new(Watchdog::default());
+    let watchdog = Arc::new(Watchdog::new(place));
     let io = Guard::new(stream, Arc::clone(&watchdog), &context.limits);
     let service = service_fn(|request| {
         watchdog.head_arrived();
-        routes::answer(Arc::clone(&context.app), request)
+        routes::answer(Arc::clone(&context.app), Arc::clone(&watchdog), request)
     });
     let mut connection = pin!(
         http1::Builder::new()
@@ -260,12 +265,17 @@ async fn serve(stream: TcpStream, peer: SocketAddr, context: Arc<Context>, permi
     let mut stop = context.stop.clone();
     let result = tokio::select! {
         result = connection.as_mut() => result,
+        Ok(cut) = cut => {
+            return reject(match cut {
+                Cut::Evicted => "evicted",
+                Cut::Unread => "unread",
+            });
+        }
         () = wait_for(&mut stop) => {
             connection.as_mut().graceful_shutdown();
             connection.await
         }
     };
-    drop(permit);
     // hyper takes a timeout before the first byte for an ordinary end, so the watchdog is asked first.
     match (watchdog.stalled(), result) {
         (Some(Stall::Head), _) => reject("header_timeout"),

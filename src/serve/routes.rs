@@ -21,6 +21,7 @@ use hyper::{Method, Request, Response, StatusCode};
 use tokio::sync::Semaphore;
 use tracing::{debug, warn};
 
+use super::guard::Watchdog;
 use super::negotiate::{self, Format};
 use super::{Limits, landing};
 use crate::metrics::exposition::openmetrics_to_text;
@@ -117,10 +118,11 @@ impl Route {
 type Reply = Response<Full<Bytes>>;
 
 /// Answers one request, and counts it.
-pub async fn answer(app: Arc<App>, request: Request<Incoming>) -> Result<Reply, Infallible> {
+pub async fn answer(app: Arc<App>, watchdog: Arc<Watchdog>, request: Request<Incoming>) -> Result<Reply, Infallible> {
     let started = Instant::now();
     let route = Route::of(request.uri().path());
-    let reply = with_common_headers(dispatch(&app, route, request).await);
+    let reply = with_common_headers(dispatch(&app, &watchdog, route, request).await);
+    watchdog.answered(reply.body().size_hint().lower() as usize);
     let code = reply.status().as_str().to_owned();
     metrics::counter!("sidetone_http_requests_total", "path" => route.label(), "code" => code).increment(1);
     metrics::histogram!("sidetone_http_request_duration_seconds", "path" => route.label())
@@ -128,7 +130,7 @@ pub async fn answer(app: Arc<App>, request: Request<Incoming>) -> Result<Reply, 
     Ok(reply)
 }
 
-async fn dispatch(app: &App, route: Route, request: Request<Incoming>) -> Reply {
+async fn dispatch(app: &App, watchdog: &Watchdog, route: Route, request: Request<Incoming>) -> Reply {
     if route == Route::Other {
         return closing_if_body(&request, text(StatusCode::NOT_FOUND, "no such page; try / or /metrics\n"));
     }
@@ -141,6 +143,7 @@ async fn dispatch(app: &App, route: Route, request: Request<Incoming>) -> Reply 
     if let Err(refusal) = discard(app, body).await {
         return refusal;
     }
+    watchdog.request_arrived();
     match route {
         Route::Landing => page(),
         Route::Metrics => metrics(app, &head.headers).await,

@@ -7,18 +7,17 @@ use sidetone::serve::Limits;
 
 use crate::support::{OPENMETRICS, PATIENCE, TEXT, eventually, ok, read_reply, rejected, start};
 
-/// Both ends of each connection are in this process, whose descriptors are often limited to 1,024.
-const CROWD: u64 = 400;
-
 #[test]
 fn malformed_and_oversized_requests_are_refused() {
     let server = start(Limits::default(), |_| ok(OPENMETRICS));
     let long = format!("GET / HTTP/1.1\r\nX: {}\r\n\r\n", "a".repeat(60_000));
+    let longer = format!("GET / HTTP/1.1\r\nX: {}\r\n\r\n", "a".repeat(1 << 20));
     let many = format!("GET / HTTP/1.1\r\n{}\r\n", "X: y\r\n".repeat(200));
-    let target = format!("GET /{} HTTP/1.1\r\n\r\n", "a".repeat(60_000));
+    let target = format!("GET /{} HTTP/1.1\r\n\r\n", "a".repeat(1 << 20));
     let before = rejected("malformed");
     for (bytes, status) in [
         (long.as_bytes(), 431),
+        (longer.as_bytes(), 431),
         (many.as_bytes(), 431),
         (target.as_bytes(), 431),
         (b"GET / HTTP/1.1\r\nno colon\r\n\r\n", 400),
@@ -38,7 +37,7 @@ fn malformed_and_oversized_requests_are_refused() {
             assert!(bytes.len() > 16 * 1024, "a small request gets an answer: {shown:?}");
         }
     }
-    eventually("malformed requests are counted", || rejected("malformed") >= before + 9);
+    eventually("malformed requests are counted", || rejected("malformed") >= before + 10);
     assert_eq!(server.get("/-/healthy", "").status, 200);
 }
 
@@ -85,7 +84,7 @@ fn a_slow_head_is_cut_off_and_holds_nobody_up() {
 #[test]
 fn a_stuck_or_trickling_reader_is_cut_off() {
     let limits = Limits { write_timeout: Duration::from_millis(500), max_connections: 2, ..Limits::default() };
-    let server = start(limits, |_| ok(&"# HELP a a\n".repeat(4_000_000)));
+    let server = start(limits, |_| ok(&"# HELP a a\n".repeat(1_300_000)));
     let before = rejected("write_timeout");
     let accept = b"GET /metrics HTTP/1.1\r\nAccept: application/openmetrics-text\r\n\r\n";
     let mut stuck = server.connect();
@@ -102,29 +101,6 @@ fn a_stuck_or_trickling_reader_is_cut_off() {
     eventually("their places are free again", || {
         server.send(b"GET /-/healthy HTTP/1.0\r\n\r\n").is_some_and(|r| r.status == 200)
     });
-}
-
-#[test]
-fn a_crowd_of_connections_gets_served_or_told() {
-    let limits = Limits { max_connections: 100, ..Limits::default() };
-    let server = start(limits, |_| ok(OPENMETRICS));
-    let before = rejected("limit");
-    let mut streams: Vec<_> = (0..CROWD).map(|_| server.connect()).collect();
-    let (mut served, mut told, mut closed) = (0, 0, 0);
-    for stream in &mut streams {
-        let _ = stream.get_mut().write_all(b"GET /-/healthy HTTP/1.1\r\nHost: x\r\n\r\n"); // some are closed already
-        match read_reply(stream, true).map(|reply| reply.status) {
-            Some(200) => served += 1,
-            Some(503) => told += 1,
-            Some(other) => panic!("status {other}"),
-            None => closed += 1,
-        }
-    }
-    assert_eq!((served, told + closed), (100, CROWD - 100), "told {told}");
-    assert!(told > 0, "refusals are spoken while there is room for them");
-    assert!(rejected("limit") >= before + CROWD - 100);
-    drop(streams);
-    eventually("there is room again", || server.get("/-/healthy", "").status == 200);
 }
 
 #[test]

@@ -13,6 +13,7 @@ use sidetone::serve::{Limits, MetricsError, Server};
 
 use crate::support::{OPENMETRICS, TEXT, ok, own_metrics, read_reply, start};
 
+mod crowds;
 mod hostile;
 mod support;
 
