@@ -1,13 +1,16 @@
 //! What the parts of the packet path cost, and a scrape. How to run it: `benches/README.md`.
 
 use std::hint::black_box;
+use std::io::Write;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use sidetone::config::Config;
 use sidetone::connections::{Connections, Settings as Bounds};
-use sidetone::engine::{Engine, Settings};
+use sidetone::engine::{Engine, Settings, Snapshot};
 use sidetone::media::Pattern;
 use sidetone::metrics::exposition::openmetrics_to_text;
 use sidetone::metrics::{Workers, render};
@@ -219,35 +222,57 @@ fn e_model(criterion: &mut Criterion) {
     criterion.bench_function("e-model", |b| b.iter(|| rate(black_box(&profile), black_box(&conditions))));
 }
 
-/// A snapshot, its merging and the text of both formats, at about a thousand series.
+/// What a scrape takes, step by step: the worker's own part (it reads no frames meanwhile), merging and encoding, text 0.0.4, gzip.
 fn scrape(criterion: &mut Criterion) {
-    let peers: Vec<_> =
-        (0..6).map(|n| (format!("peer-{n}"), vec![format!("10.1.{n}.0/24").parse().expect("a network")])).collect();
-    let mut engine = engine(&Config::default(), Site::new(vec!["10.2.0.0/16".parse().expect("a network")], &peers));
-    for n in 0..6 {
-        for sequence in 0..200u16 {
-            for (source, destination) in
-                [(endpoint(1, n * 256 + 1), endpoint(2, 1)), (endpoint(2, 1), endpoint(1, n * 256 + 1))]
-            {
+    let mut group = criterion.benchmark_group("scrape");
+    for peers in [6, 420] {
+        let mut engine = with_peers(peers);
+        let openmetrics = |snapshot: &Snapshot| {
+            let mut collection = Collection::default();
+            snapshot.collect(&mut collection);
+            render(vec![Box::new(Workers::new(collection))]).expect("a String takes everything")
+        };
+        let snapshot = engine.snapshot();
+        let text = openmetrics(&snapshot);
+        let series = text.lines().filter(|line| !line.starts_with('#')).count();
+        group.throughput(Throughput::Elements(series as u64));
+        let id = |step| BenchmarkId::new(step, series);
+        group.bench_function(id("snapshot, series"), |b| b.iter(|| engine.snapshot()));
+        group.bench_function(id("merge, series"), |b| {
+            b.iter(|| {
+                let mut collection = Collection::default();
+                snapshot.collect(&mut collection);
+                Workers::new(collection)
+            });
+        });
+        group.bench_function(id("merge and encode, series"), |b| b.iter(|| openmetrics(&snapshot)));
+        group.bench_function(id("to text 0.0.4, series"), |b| b.iter(|| openmetrics_to_text(black_box(&text))));
+        group.bench_function(id("gzip, series"), |b| {
+            b.iter(|| {
+                let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+                encoder.write_all(text.as_bytes()).and_then(|()| encoder.finish()).expect("in memory")
+            });
+        });
+    }
+    group.finish();
+}
+
+/// An engine that has seen a stream from and to each of some peers.
+fn with_peers(count: usize) -> Engine {
+    let named: Vec<_> =
+        (0..count).map(|n| (format!("peer-{n}"), vec![ipnet::IpNet::from(endpoint(1, n).ip())])).collect();
+    let mut engine = engine(&Config::default(), Site::new(vec!["10.2.0.0/16".parse().expect("a network")], &named));
+    for sequence in 0..200u16 {
+        let now = Timestamp::from_nanos(i64::from(sequence) * 100 * MILLISECOND);
+        for n in 0..count {
+            for (source, destination) in [(endpoint(1, n), endpoint(2, 1)), (endpoint(2, 1), endpoint(1, n))] {
                 let packet = packets::rtp(8, sequence, u32::from(sequence) * 160, 99, 160);
                 let frame = ethernet(&udp(source, destination, &packet));
-                let now = Timestamp::from_nanos(i64::from(sequence) * 100 * MILLISECOND);
                 engine.frame(0, now, LinkType::ETHERNET, frame.len() as u32, &frame);
             }
         }
     }
-    let openmetrics = |engine: &mut Engine| {
-        let mut collection = Collection::default();
-        engine.snapshot().collect(&mut collection);
-        render(vec![Box::new(Workers::new(collection))]).expect("a String takes everything")
-    };
-    let text = openmetrics(&mut engine);
-    let series = text.lines().filter(|line| !line.starts_with('#')).count();
-    let mut group = criterion.benchmark_group("scrape");
-    group.throughput(Throughput::Elements(series as u64));
-    group.bench_function(BenchmarkId::new("OpenMetrics, series", series), |b| b.iter(|| openmetrics(&mut engine)));
-    group.bench_function("to text 0.0.4", |b| b.iter(|| openmetrics_to_text(black_box(&text))));
-    group.finish();
+    engine
 }
 
 criterion_group!(benches, decoding, signalling, connections, peers, streams, loss_pattern, e_model, scrape);

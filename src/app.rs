@@ -16,7 +16,7 @@ use tracing::info;
 
 use crate::capture::hep;
 use crate::capture::live::{self, LiveError};
-use crate::capture::worker::{Asker, Worker};
+use crate::capture::worker::{self, Asker, Worker};
 use crate::config::{Config, LogFormat, LogLevel};
 use crate::engine::{self, Engine, Settings};
 use crate::metrics::facade::Facade;
@@ -152,17 +152,23 @@ async fn expose(all: Arc<Exposition>, deadline: Instant) -> Result<String, Metri
         .await
         .map_err(|_| MetricsError::Deadline)?
         .map_err(|_| MetricsError::Stopping)?;
-    let mut collection = Collection::default();
-    agent_numbers(all.read_at, &mut collection);
-    snapshot.collect(&mut collection);
-    if let Some(listener) = &all.listener {
-        listener.collect(&mut collection);
-    }
-    Ok(render(vec![
-        Box::new(Workers::new(collection)),
-        Box::new(Arc::clone(&all.facade)),
-        Box::new(Arc::clone(&all.process)),
-    ])?)
+    // It may take as long as many scrapes of others: not on the threads that serve connections.
+    tokio::task::spawn_blocking(move || {
+        let mut collection = Collection::default();
+        agent_numbers(all.read_at, &mut collection);
+        snapshot.collect(&mut collection);
+        drop(snapshot);
+        if let Some(listener) = &all.listener {
+            listener.collect(&mut collection);
+        }
+        Ok(render(vec![
+            Box::new(Workers::new(collection)),
+            Box::new(Arc::clone(&all.facade)),
+            Box::new(Arc::clone(&all.process)),
+        ])?)
+    })
+    .await
+    .map_err(|_| MetricsError::Stopping)? // cancelled by the runtime's end
 }
 
 fn agent_numbers(read_at: SystemTime, out: &mut Collection) {
@@ -173,9 +179,10 @@ fn agent_numbers(read_at: SystemTime, out: &mut Collection) {
     out.add(&RELOAD_TIME, Vec::new(), Value::Gauge(seconds));
 }
 
-/// The `metrics` facade takes what is named at run time; here the server's own numbers.
+/// The `metrics` facade takes what is named at run time; here the server's own numbers, and the workers'.
 fn install_facade() -> anyhow::Result<Arc<Facade>> {
-    let facade = Arc::new(Facade::new(serve::FAMILIES, &[]));
+    let families = serve::FAMILIES.iter().chain(worker::FAMILIES);
+    let facade = Arc::new(Facade::new(families, &[(worker::PAUSE, worker::PAUSE_BOUNDS)]));
     metrics::set_global_recorder(Arc::clone(&facade)).context("a metrics recorder is installed already")?;
     Ok(facade)
 }

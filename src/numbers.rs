@@ -4,6 +4,8 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::hash::Hash;
 
+use foldhash::fast::RandomState;
+
 /// How a family behaves; the words are Prometheus'.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -102,12 +104,12 @@ pub enum Value {
 }
 
 impl Value {
-    fn merge(&mut self, other: Value) {
+    fn merge(&mut self, other: &Value) {
         match (self, other) {
             (Value::Counter(a), Value::Counter(b)) => *a += b,
             (Value::CounterFloat(a), Value::CounterFloat(b)) => *a += b,
             (Value::Gauge(a), Value::Gauge(b)) => *a += b,
-            (Value::Histogram(a), Value::Histogram(b)) => a.merge(&b),
+            (Value::Histogram(a), Value::Histogram(b)) => a.merge(b),
             (_, _) => debug_assert!(false, "one family, one kind of value"),
         }
     }
@@ -119,43 +121,58 @@ pub type Labels = Vec<Cow<'static, str>>;
 /// Numbers of one or several workers, brought together by family and labels.
 #[derive(Debug, Default)]
 pub struct Collection {
-    families: Vec<(&'static Family, HashMap<Labels, Value>)>,
-    places: HashMap<&'static str, usize>,
+    families: Vec<Collected>,
+    places: HashMap<&'static str, usize, RandomState>,
+}
+
+/// A family's series as they came: the same labels from several workers become one in the end.
+#[derive(Debug)]
+struct Collected {
+    family: &'static Family,
+    series: Vec<(Labels, Value)>,
+    /// All workers say the same, so that nothing is added up.
+    agreed: bool,
 }
 
 impl Collection {
-    /// Makes a family appear even while it has no series.
-    pub fn declare(&mut self, family: &'static Family) -> &mut HashMap<Labels, Value> {
+    fn at(&mut self, family: &'static Family) -> &mut Collected {
         let next = self.families.len();
         let place = *self.places.entry(family.name).or_insert(next);
         if place == next {
-            self.families.push((family, HashMap::new()));
+            self.families.push(Collected { family, series: Vec::new(), agreed: false });
         }
-        &mut self.families[place].1
+        &mut self.families[place]
+    }
+
+    /// Makes a family appear even while it has no series.
+    pub fn declare(&mut self, family: &'static Family) {
+        self.at(family);
     }
 
     /// Adds a series; the same labels from another worker are added up.
     pub fn add(&mut self, family: &'static Family, labels: Labels, value: Value) {
         debug_assert_eq!(family.labels.len(), labels.len(), "{}", family.name);
-        use std::collections::hash_map::Entry;
-        match self.declare(family).entry(labels) {
-            Entry::Occupied(mut there) => there.get_mut().merge(value),
-            Entry::Vacant(free) => {
-                free.insert(value);
-            }
-        }
+        self.at(family).series.push((labels, value));
     }
 
     /// Sets a series that all workers say the same of.
     pub fn put(&mut self, family: &'static Family, labels: Labels, value: Value) {
-        self.declare(family).insert(labels, value);
+        let collected = self.at(family);
+        collected.agreed = true;
+        collected.series.push((labels, value));
     }
 
     /// All families in the order of their first mention, their series sorted by labels.
     pub fn into_sorted(self) -> impl Iterator<Item = (&'static Family, Vec<(Labels, Value)>)> {
-        self.families.into_iter().map(|(family, series)| {
-            let mut series: Vec<_> = series.into_iter().collect();
+        self.families.into_iter().map(|Collected { family, mut series, agreed }| {
             series.sort_by(|a, b| a.0.cmp(&b.0));
+            series.dedup_by(|later, first| {
+                let same = later.0 == first.0;
+                if same && !agreed {
+                    first.1.merge(&later.1);
+                }
+                same
+            });
             (family, series)
         })
     }

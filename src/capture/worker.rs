@@ -16,6 +16,7 @@ use tracing::warn;
 
 use crate::config::Capture as Config;
 use crate::engine::{Engine, Snapshot};
+use crate::numbers::Family;
 
 use super::clock::Clock;
 use super::hep::{self, Inbox};
@@ -29,6 +30,19 @@ const MIRRORED_BATCHES: usize = 16;
 const HOUSEKEEPING: Duration = Duration::from_secs(1);
 /// How long a frame waits for those of other interfaces: the kernel keeps them for 50 ms, and this thread has other things to do.
 const HOLD: Duration = Duration::from_millis(80);
+
+/// How long a scrape keeps a worker from its frames.
+pub const PAUSE: &str = "sidetone_scrape_pause_seconds";
+/// The smallest ring (1 MiB) holds a few milliseconds of a million packets a second; an empty agent takes some microseconds.
+pub const PAUSE_BOUNDS: &[f64] = &[0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1];
+
+/// The families of this file.
+pub const FAMILIES: &[Family] = &[Family::histogram(
+    PAUSE,
+    "seconds",
+    &[],
+    "Time for which a capture worker read no frames because it copied its numbers for a scrape; they wait in the ring meanwhile.",
+)];
 
 /// What others ask of a worker.
 enum Request {
@@ -226,9 +240,12 @@ impl Capture {
             while let Ok(request) = inbox.try_recv() {
                 match request {
                     Request::Snapshot(answer) => {
+                        let began = Instant::now();
                         self.count_drops();
+                        let snapshot = self.engine.snapshot();
+                        metrics::histogram!(PAUSE).record(began.elapsed().as_secs_f64());
                         // Whoever asked may have given up waiting.
-                        let _ = answer.send(self.engine.snapshot());
+                        let _ = answer.send(snapshot);
                     }
                     Request::Stop => return,
                 }

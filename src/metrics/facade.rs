@@ -78,7 +78,10 @@ struct Described {
 
 impl Facade {
     /// A facade that knows the help of `families`, and the bucket bounds of the histograms named in `bounds`.
-    pub fn new(families: &[Family], bounds: &[(&'static str, &'static [f64])]) -> Facade {
+    pub fn new<'a>(
+        families: impl IntoIterator<Item = &'a Family>,
+        bounds: &[(&'static str, &'static [f64])],
+    ) -> Facade {
         let storage = BucketStorage { bounds: bounds.iter().copied().collect() };
         let facade =
             Facade { registry: Registry::new(storage), families: Mutex::default(), refused: Default::default() };

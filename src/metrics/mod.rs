@@ -14,6 +14,7 @@ pub fn catalogue() -> Vec<&'static Family> {
     all.extend(crate::engine::FAMILIES);
     all.extend(crate::engine::HEP_FAMILIES);
     all.extend(crate::capture::hep::FAMILIES);
+    all.extend(crate::capture::worker::FAMILIES);
     all.extend(crate::labels::FAMILIES);
     all.extend(crate::call::FAMILIES);
     all.extend(crate::call::CALL_FAMILIES);

@@ -1,9 +1,10 @@
 //! The numbers of the workers, and everything beside them, as OpenMetrics text by `prometheus-client`.
 
-use std::fmt::Error;
+use std::borrow::Cow;
+use std::fmt::{Error, Write};
 
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet};
+use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, LabelSetEncoder, MetricEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::{Registry, Unit};
 
@@ -41,18 +42,53 @@ fn encode_family(encoder: &mut DescriptorEncoder, family: &Family, series: &[(La
     let unit = (!family.unit.is_empty() && name.ends_with(&suffix)).then(|| Unit::Other(family.unit.to_owned()));
     let name = if unit.is_some() { name.trim_end_matches(suffix.as_str()) } else { name };
     let mut metric = encoder.encode_descriptor(name, family.help, unit.as_ref(), metric_type)?;
+    let mut start = String::new();
     for (labels, value) in series {
-        let labels: Vec<(&str, &str)> = family.labels.iter().copied().zip(labels.iter().map(AsRef::as_ref)).collect();
-        if family.kind == Kind::Info {
-            metric.encode_info(&labels)?;
-        } else if labels.is_empty() {
+        let mut pairs = family.labels.iter().copied().zip(labels.iter().map(AsRef::as_ref));
+        let Some((last_name, last)) = pairs.next_back() else {
             // An empty label set would be written as `{}`.
             encode_value(&mut metric, value)?;
+            continue;
+        };
+        start.clear();
+        for (name, value) in pairs {
+            start.extend([name, "=\"", &escaped(value), "\","]);
+        }
+        start.push_str(last_name);
+        let labels = Rendered { start: &start, last };
+        if family.kind == Kind::Info {
+            metric.encode_info(&labels)?;
         } else {
             encode_value(&mut metric.encode_family(&labels)?, value)?;
         }
     }
     Ok(())
+}
+
+/// All labels as if they were one, whose name is everything before the last value: prometheus-client encodes the labels of a histogram
+/// anew for each bucket, which takes most of a scrape.
+struct Rendered<'a> {
+    start: &'a str,
+    last: &'a str,
+}
+
+impl EncodeLabelSet for Rendered<'_> {
+    fn encode(&self, encoder: &mut LabelSetEncoder<'_>) -> Result<(), Error> {
+        let mut label = encoder.encode_label();
+        let mut key = label.encode_label_key()?;
+        key.write_str(self.start)?;
+        let mut value = key.encode_label_value()?;
+        value.write_str(self.last)?;
+        value.finish()
+    }
+}
+
+/// A label value as OpenMetrics wants it (1.0.0, escaped-string); most need nothing.
+fn escaped(value: &str) -> Cow<'_, str> {
+    match value.contains(['\\', '"', '\n']) {
+        true => value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n").into(),
+        false => value.into(),
+    }
 }
 
 fn encode_value(encoder: &mut MetricEncoder, value: &Value) -> Result<(), Error> {
@@ -76,4 +112,36 @@ pub fn render(collectors: Vec<Box<dyn Collector>>) -> Result<String, Error> {
     let mut text = String::new();
     prometheus_client::encoding::text::encode(&mut text, &registry)?;
     Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::numbers::{Histogram, fixed};
+
+    static WAIT: Family = Family::histogram("wait_seconds", "seconds", &["peer", "agent"], "Waits.");
+
+    #[test]
+    fn labels_are_those_of_prometheus_client() {
+        for odd in ["plain", "", "a\"b\\c\nd", "\\\\n", "é{}=,"] {
+            let mut collection = Collection::default();
+            let mut histogram = Histogram::new(&[0.5]);
+            histogram.observe(0.25);
+            collection.add(&WAIT, vec![fixed(odd), fixed(odd)], Value::Histogram(histogram));
+            let ours = render(vec![Box::new(Workers::new(collection))]).expect("a String takes everything");
+
+            let mut registry = Registry::default();
+            let family = prometheus_client::metrics::family::Family::<
+                Vec<(&'static str, &'static str)>,
+                prometheus_client::metrics::histogram::Histogram,
+            >::new_with_constructor(|| {
+                prometheus_client::metrics::histogram::Histogram::new([0.5])
+            });
+            family.get_or_create(&vec![("peer", odd), ("agent", odd)]).observe(0.25);
+            registry.register_with_unit("wait", "Waits", Unit::Seconds, family);
+            let mut theirs = String::new();
+            prometheus_client::encoding::text::encode(&mut theirs, &registry).expect("a String takes everything");
+            assert_eq!(ours, theirs);
+        }
+    }
 }
