@@ -89,7 +89,7 @@ fn slow_heads_and_slow_bodies_hold_nobody_up() {
         let mut stream = server.connect();
         // Every other one has a whole head, and a body that never ends.
         let body = b"GET /metrics HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n";
-        if n % 2 == 0 {
+        if n.is_multiple_of(2) {
             stream.get_mut().write_all(body).expect("the server reads");
         }
         stream
