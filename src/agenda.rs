@@ -31,7 +31,7 @@ impl Default for Agenda {
 impl Agenda {
     /// Notes when to look at an entry, unless that is sooner already.
     pub fn look(&mut self, now: Timestamp, at: Timestamp, entry: u64, look_at: &mut Option<Timestamp>) {
-        let at = at.min(Timestamp::from_nanos(now.nanos().saturating_add(HORIZON_NANOS)));
+        let at = at.min(now.moved(HORIZON_NANOS));
         if look_at.is_none_or(|there| at < there) {
             *look_at = Some(at);
             // What is over already is due at once.

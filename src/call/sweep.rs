@@ -82,14 +82,13 @@ impl Signalling {
     /// Notes when a call is to be looked at next.
     pub(super) fn schedule(&mut self, id: u32, now: Timestamp) {
         let Some(call) = self.calls.get(id) else { return };
-        let after = |since: Timestamp, nanos: i64| Timestamp::from_nanos(since.nanos().saturating_add(nanos));
         let due = match (call.is_conversation(), call.session_ends) {
-            (true, Some(ends)) => after(ends, EXPIRY_GRACE_NANOS),
-            (true, None) => after(call.answered.unwrap_or(call.started), self.settings.max_duration_nanos),
-            (false, _) if !call.is_counted => after(call.invited, SETTLE_NANOS),
-            (false, _) => after(call.invited, self.patience(call)),
+            (true, Some(ends)) => ends.moved(EXPIRY_GRACE_NANOS),
+            (true, None) => call.answered.unwrap_or(call.started).moved(self.settings.max_duration_nanos),
+            (false, _) if !call.is_counted => call.invited.moved(SETTLE_NANOS),
+            (false, _) => call.invited.moved(self.patience(call)),
         };
-        let (due, serial) = (due.max(after(now, TICK_NANOS)), call.serial);
+        let (due, serial) = (due.max(now.moved(TICK_NANOS)), call.serial);
         if let Some(call) = self.calls.get_mut(id) {
             self.agenda.look(now, due, serial, &mut call.look_at);
         }

@@ -70,8 +70,8 @@ impl Entry {
     /// The message again: a copy, where the last one was just there at another point. At the same point it is a duplicate, or
     /// was sent again, and counts.
     fn again(&mut self, hop: &Hop) -> Seen {
-        let last = self.at.nanos().saturating_add(i64::from(self.last_millis) * NANOS_A_MILLI);
-        let is_close = hop.now.nanos().abs_diff(last) <= SEEN_TWICE_NANOS.unsigned_abs();
+        let last = self.at.moved(i64::from(self.last_millis) * NANOS_A_MILLI);
+        let is_close = hop.now.nanos_since(last).unsigned_abs() <= SEEN_TWICE_NANOS.unsigned_abs();
         let Some(point) = hop.point else { return Seen::Again };
         if is_close && self.point != Point::NOWHERE && point != self.point {
             return Seen::Copy;

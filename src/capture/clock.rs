@@ -74,7 +74,7 @@ impl Steps {
     }
 
     fn time_of(&self, stamp: Timestamp) -> Timestamp {
-        let time = Timestamp::from_nanos(stamp.nanos().saturating_sub(self.set_nanos));
+        let time = stamp.moved(self.set_nanos.saturating_neg());
         let ahead = time.nanos_since(self.now);
         if (-BEHIND_NANOS..=AHEAD_NANOS).contains(&ahead) { time } else { self.now }
     }

@@ -63,15 +63,15 @@ impl Stream {
     pub fn close_interval(&mut self, now: Timestamp, length: i64, playout: &playout::Settings) -> Option<Interval> {
         let current = self.baseline();
         let before = std::mem::replace(&mut self.interval, current);
-        let start = self.interval_end.nanos().saturating_sub(length);
-        let passed = now.nanos().saturating_sub(start).max(0) / length.max(1) * length;
-        let next = Timestamp::from_nanos(start.saturating_add(passed));
+        let start = self.interval_end.moved(-length);
+        let passed = now.nanos_since(start).max(0) / length.max(1) * length;
+        let next = start.moved(passed);
         // Up to the last packet: whether the stream goes on after it, the next interval tells.
         let end = self.last_arrival.min(self.interval_end).max(self.observed);
         let seconds = end.seconds_since(self.observed);
         let is_silent = current.packets == before.packets;
         self.observed = if is_silent || passed > length { next } else { end };
-        self.interval_end = Timestamp::from_nanos(next.nanos().saturating_add(length));
+        self.interval_end = next.moved(length);
         self.gap_max = self.gap_max.max(self.interval_gap);
         let gap = std::mem::take(&mut self.interval_gap);
         self.relay.show_again();

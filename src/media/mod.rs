@@ -268,7 +268,7 @@ impl Media {
             self.end(at);
         }
         let Arrived { now, packet: first, .. } = *begin;
-        let interval_end = Timestamp::from_nanos(now.nanos().saturating_add(self.settings.interval_nanos));
+        let interval_end = now.moved(self.settings.interval_nanos);
         let at = self.streams.insert(Stream::new(key, *begin, interval_end, &self.settings.playout));
         self.bind(at, self.call_of(&key).unwrap_or(0));
         self.identify(at, first.payload_type);
@@ -310,8 +310,8 @@ impl Media {
         }
         self.look_for_problems(now);
         self.sender_reports.expire(now);
-        self.candidates.expire(Timestamp::from_nanos(now.nanos().saturating_sub(CANDIDATE_NANOS)));
-        let lingered = Timestamp::from_nanos(now.nanos().saturating_sub(LINGER_NANOS));
+        self.candidates.expire(now.moved(-CANDIDATE_NANOS));
+        let lingered = now.moved(-LINGER_NANOS);
         while let Some((_, call)) = self.ended.pop_front_if(|(at, _)| *at < lingered) {
             match self.bindings.call(call).filter(|known| known.ended.is_some()) {
                 Some(known) if known.streams.is_empty() => drop(self.bindings.remove(call)),

@@ -199,9 +199,9 @@ impl Media {
         let times = Party::BOTH.into_iter().filter(|party| call.sides.expected(*party)).map(|party| {
             let since = call.sides.0[party as usize].since.or(call.answered).unwrap_or(now);
             let last = self.heard(call, party).map_or(since, |(_, last)| last.max(since));
-            Timestamp::from_nanos(last.nanos().saturating_add(patience))
+            last.moved(patience)
         });
-        let later = Timestamp::from_nanos(now.nanos().saturating_add(patience));
+        let later = now.moved(patience);
         times.filter(|at| *at > now).min().unwrap_or(later)
     }
 
