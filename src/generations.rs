@@ -65,6 +65,14 @@ impl<K: Eq + Hash, V> Generations<K, V> {
         self.young.get_mut(key).or_else(|| self.old.get_mut(key))
     }
 
+    /// Puts an entry in the place of the one that is there, or with the young.
+    pub fn put(&mut self, key: K, value: V) {
+        match self.get_mut(&key) {
+            Some(before) => *before = value,
+            None => self.insert(key, value),
+        }
+    }
+
     /// Puts an entry in; one of the same generation stays as it is.
     pub fn insert(&mut self, key: K, value: V) {
         self.young.entry(key).or_insert(value);

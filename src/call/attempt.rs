@@ -26,12 +26,7 @@ impl Signalling {
             !is_tag_known && at.from != call.source && site.is_passed_on(call.destination.ip, at.from.ip);
         let is_over = call.state == State::Ended;
         if is_over && is_later && (call.answered.is_some() || call.is_half_seen) {
-            let recent = self.leave(id, at.now, EndedBy::Timeout);
-            let id = self.new_call(at);
-            if let Some(call) = self.calls.get_mut(id) {
-                call.recent = recent;
-            }
-            return Some(id);
+            return Some(self.succeed(at, id, Signalling::new_call));
         }
         if call.is_conversation() && is_later && call.is_source(at.from) {
             return Some(self.again(at, id, cseq));
@@ -58,10 +53,24 @@ impl Signalling {
             return id;
         }
         self.lose(id, alive, Event::BegunAgain);
-        let recent = self.leave(id, at.now, EndedBy::Timeout);
-        let id = self.new_call(at);
+        let id = self.succeed(at, id, Signalling::new_call);
         if let Some(call) = self.calls.get_mut(id) {
-            (call.is_reused, call.recent) = (true, recent);
+            call.is_reused = true;
+        }
+        id
+    }
+
+    /// Another call takes the place of one under the same Call-ID, and the messages that may still be repeated.
+    fn succeed(
+        &mut self,
+        at: &Context<'_, '_>,
+        id: u32,
+        begin: impl FnOnce(&mut Self, &Context<'_, '_>) -> u32,
+    ) -> u32 {
+        let recent = self.leave(id, at.now, EndedBy::Timeout);
+        let id = begin(self, at);
+        if let Some(call) = self.calls.get_mut(id) {
+            call.recent = recent;
         }
         id
     }
@@ -77,11 +86,10 @@ impl Signalling {
         let is_foreign = call.confirmed.is_foreign(tag);
         let again = call.again.take().filter(|_| is_foreign)?;
         self.lose(id, again.alive, Event::BegunAgain);
-        let recent = self.leave(id, at.now, EndedBy::Timeout);
-        let id = self.insert(at, State::Setup);
+        let id = self.succeed(at, id, |signalling, at| signalling.insert(at, State::Setup));
         if let Some(call) = self.calls.get_mut(id) {
             (call.started, call.invited, call.agent) = (again.invited, again.invited, again.agent);
-            (call.is_reused, call.recent) = (true, recent);
+            call.is_reused = true;
         }
         Some(id)
     }
@@ -129,10 +137,9 @@ impl Signalling {
             true => Country::called(at.message, &self.settings.business.plan),
             false => Country::UNKNOWN,
         };
-        let id = self.calls.insert(Call {
+        let call = Call {
             serial: 0,
             leg_of: 0,
-            call_id: at.marks.call_id,
             names: Names::new(at.message.call_id, at.message.from, at.message.to),
             recent: Recent::default(),
             source,
@@ -172,7 +179,8 @@ impl Signalling {
             agent: at.agent.family,
             country,
             mos: None,
-        });
+        };
+        let id = self.calls.insert(at.marks.call_id, call);
         self.schedule(id, at.now);
         id
     }

@@ -136,8 +136,6 @@ pub struct Call {
     pub serial: u64,
     /// The call that this is another leg of, by a header that says so; zero: none. A leg is counted nowhere.
     pub leg_of: u64,
-    /// Fingerprint of the Call-ID.
-    pub call_id: u64,
     pub names: Names,
     /// Its messages of the last half minute.
     pub recent: Recent,
@@ -258,6 +256,11 @@ impl Call {
     /// Who sent a request with this From tag.
     pub fn party(&self, from_tag: u64) -> Party {
         if from_tag == self.caller_tag { Party::Caller } else { Party::Callee }
+    }
+
+    /// The call that it is a leg of, itself mostly.
+    pub fn root(&self) -> u64 {
+        if self.leg_of == 0 { self.serial } else { self.leg_of }
     }
 
     /// Whether it takes part in the numbers of attempts, answers and outcomes.

@@ -8,6 +8,7 @@ use crate::generations::Generations;
 use crate::time::Timestamp;
 use crate::wire::sip::Message;
 
+use super::dialog::Call;
 use super::table::Table;
 
 /// A B2BUA calls the other side at once, or after an announcement; within one to two of these.
@@ -50,21 +51,17 @@ impl Legs {
         let goes_on = |at: u32| calls.get(at).filter(|call| call.ended.is_none());
         let mut joined = None;
         for header in &self.headers {
+            let alike = |key: u64| self.values.get(&key).and_then(|serial| goes_on(calls.by_serial(*serial)?));
             // The leg that names this one may be seen before it: at another interface, or in a mirror.
-            let naming = self.values.get(&self.hasher.hash_one((header, message.call_id)));
-            let naming = naming.and_then(|serial| goes_on(calls.by_serial(*serial)?));
-            joined = joined.or(naming.map(|call| if call.leg_of == 0 { call.serial } else { call.leg_of }));
+            let naming = alike(self.hasher.hash_one((header, message.call_id)));
+            joined = joined.or(naming.map(Call::root));
             let Some(value) = message.header(header, None).and_then(|value| identity(header, value)) else { continue };
             // X-CID and its like name the Call-ID of the other leg.
             let named = calls.find_named(value).and_then(goes_on).filter(|call| call.serial != serial);
             let key = self.hasher.hash_one((header, value));
-            let alike = || self.values.get(&key).and_then(|serial| goes_on(calls.by_serial(*serial)?));
-            match named.or_else(alike) {
-                Some(call) => joined = joined.or(Some(if call.leg_of == 0 { call.serial } else { call.leg_of })),
-                None => match self.values.get_mut(&key) {
-                    Some(first) => *first = serial,
-                    None => self.values.insert(key, serial),
-                },
+            match named.or_else(|| alike(key)) {
+                Some(call) => joined = joined.or(Some(call.root())),
+                None => self.values.put(key, serial),
             }
         }
         joined

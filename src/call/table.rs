@@ -69,19 +69,6 @@ impl Table {
         self.index.find(call_id, |at| self.key(*at).call_id == call_id).copied()
     }
 
-    /// Asks for the memory of a call that is needed soon.
-    #[inline]
-    pub fn fetch(&self, at: u32) {
-        if let Some(call) = self.slots.get(at as usize) {
-            fetch(call, size_of::<Call>());
-        }
-    }
-
-    #[inline]
-    fn key(&self, at: u32) -> SlotKey {
-        self.keys.get(at as usize).copied().unwrap_or_default()
-    }
-
     /// The same, for a Call-ID that some header names.
     pub fn find_named(&self, call_id: &[u8]) -> Option<u32> {
         self.find(self.hasher.hash_one(call_id))
@@ -95,6 +82,19 @@ impl Table {
     }
 
     #[inline]
+    fn key(&self, at: u32) -> SlotKey {
+        self.keys.get(at as usize).copied().unwrap_or_default()
+    }
+
+    /// Asks for the memory of a call that is needed soon.
+    #[inline]
+    pub fn fetch(&self, at: u32) {
+        if let Some(call) = self.slots.get(at as usize) {
+            fetch(call, usize::MAX);
+        }
+    }
+
+    #[inline]
     pub fn get_mut(&mut self, at: u32) -> Option<&mut Call> {
         self.slots.get_mut(at as usize)?.as_mut()
     }
@@ -104,8 +104,8 @@ impl Table {
         slot(&self.slots, at)
     }
 
-    /// Puts a call in, which gets its serial here; the caller has made room and knows that its Call-ID is not there.
-    pub fn insert(&mut self, mut call: Call) -> u32 {
+    /// Puts a call in under the fingerprint of its Call-ID; it gets its serial here. The caller has made room and knows that its Call-ID is not there.
+    pub fn insert(&mut self, call_id: u64, mut call: Call) -> u32 {
         let at = self.free.pop().unwrap_or_else(|| {
             if self.slots.len() == self.slots.capacity() {
                 // Doubling would leave up to half of the slots unused.
@@ -117,8 +117,7 @@ impl Table {
         });
         self.count += 1;
         call.serial = self.count << SLOT_BITS | u64::from(at);
-        let (call_id, serial) = (call.call_id, call.serial);
-        self.keys[at as usize] = SlotKey { call_id, serial };
+        self.keys[at as usize] = SlotKey { call_id, serial: call.serial };
         self.slots[at as usize] = Some(call);
         let keys = &self.keys;
         self.index.insert_unique(call_id, at, |at| keys.get(*at as usize).map_or(0, |key| key.call_id));
@@ -127,10 +126,10 @@ impl Table {
 
     pub fn remove(&mut self, at: u32) -> Option<Call> {
         let call = self.slots.get_mut(at as usize)?.take()?;
-        if let Ok(entry) = self.index.find_entry(call.call_id, |other| *other == at) {
+        let key = std::mem::take(&mut self.keys[at as usize]);
+        if let Ok(entry) = self.index.find_entry(key.call_id, |other| *other == at) {
             entry.remove();
         }
-        self.keys[at as usize] = SlotKey::default();
         self.free.push(at);
         Some(call)
     }

@@ -9,7 +9,7 @@ use crate::generations::Generations;
 use crate::site::{Direction, Site};
 use crate::time::Timestamp;
 use crate::wire::sip::{Message, Method, Start};
-use crate::wire::{Endpoint, Point, SEEN_TWICE_NANOS};
+use crate::wire::{Endpoint, Point, point};
 
 use super::marks::Marks;
 
@@ -71,9 +71,8 @@ impl Entry {
     /// was sent again, and counts.
     fn again(&mut self, hop: &Hop) -> Seen {
         let last = self.at.moved(i64::from(self.last_millis) * NANOS_A_MILLI);
-        let is_close = hop.now.nanos_since(last).unsigned_abs() <= SEEN_TWICE_NANOS.unsigned_abs();
         let Some(point) = hop.point else { return Seen::Again };
-        if is_close && self.point != Point::NOWHERE && point != self.point {
+        if point::is_at_once(last, hop.now) && self.point != Point::NOWHERE && point != self.point {
             return Seen::Copy;
         }
         let millis = hop.now.nanos_since(self.at) / NANOS_A_MILLI;
@@ -150,7 +149,7 @@ impl Transactions {
         message: &Message<'_>,
         marks: &Marks,
         site: &Site,
-        recent: Option<&mut Recent>,
+        mut recent: Option<&mut Recent>,
     ) -> (Seen, Option<f64>) {
         let now = hop.now;
         let (is_response, ends, of_its_hop) = match message.start {
@@ -173,26 +172,27 @@ impl Transactions {
             answered: false,
         };
         let asked = is_response.then(|| on_hop(marks.request));
-        let mut none = Recent::default();
-        let has_call = recent.is_some();
-        let recent = recent.unwrap_or(&mut none);
-        let of_call = recent.find(now, |other| other.on_hop == entry.on_hop);
+        let of_call = recent.as_mut().and_then(|recent| recent.find(now, |other| other.on_hop == entry.on_hop));
         if let Some(before) = of_call.or_else(|| self.entries.get_mut(&entry.on_hop)) {
             return (before.again(hop), None);
         }
-        let of_call = recent.find(now, |other| other.passing == entry.passing);
-        let before = of_call.map(|before| *before).or_else(|| self.passing.get(&marks.message).copied());
-        let before = before.filter(|before| !of_its_hop && self.goes_on(before, hop, site));
-        let stay = before.map(|before| now.seconds_since(before.at).max(0.0));
+        let stay = if of_its_hop {
+            None
+        } else {
+            let of_call = recent.as_mut().and_then(|recent| recent.find(now, |other| other.passing == entry.passing));
+            let before = of_call.map(|before| *before).or_else(|| self.passing.get(&marks.message).copied());
+            let before = before.filter(|before| self.goes_on(before, hop, site));
+            before.map(|before| now.seconds_since(before.at).max(0.0))
+        };
         let asked = asked.and_then(|asked| {
-            let of_call = recent.find(now, |other| other.on_hop == asked);
+            let of_call = recent.as_mut().and_then(|recent| recent.find(now, |other| other.on_hop == asked));
             of_call.or_else(|| self.entries.get_mut(&asked)).filter(|request| !request.answered)
         });
         let seen = asked.map_or(Seen::First, |request| {
             request.answered = true;
             Seen::FirstResponse(request.at)
         });
-        if !has_call || !recent.push(entry) {
+        if !recent.is_some_and(|recent| recent.push(entry)) {
             self.keep(marks.message, entry);
         }
         (seen, stay)
@@ -215,10 +215,7 @@ impl Transactions {
         self.entries.insert(entry.on_hop, entry);
         if entry.passing != 0 {
             self.passing.turn(entry.at);
-            match self.passing.get_mut(&message) {
-                Some(before) => *before = entry,
-                None => self.passing.insert(message, entry),
-            }
+            self.passing.put(message, entry);
         }
     }
 }

@@ -66,11 +66,7 @@ pub(super) fn matches(pattern: &[u8], text: &[u8]) -> bool {
     let first = pieces.next().unwrap_or_default();
     let starts =
         |text: &[u8], piece: &[u8]| text.len() >= piece.len() && text[..piece.len()].eq_ignore_ascii_case(piece);
-    let is_other = |one: &u8, other: &u8| !one.eq_ignore_ascii_case(other);
-    if text.is_empty() || first.first().zip(text.first()).is_some_and(|(one, other)| is_other(one, other)) {
-        return false;
-    }
-    if !starts(text, first) {
+    if text.is_empty() || !starts(text, first) {
         return false;
     }
     let mut rest = &text[first.len()..];

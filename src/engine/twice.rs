@@ -6,7 +6,8 @@ use std::hash::BuildHasher;
 use foldhash::fast::RandomState;
 
 use crate::time::Timestamp;
-use crate::wire::{Datagram, Point, SEEN_TWICE_NANOS};
+use crate::wire::point::is_at_once;
+use crate::wire::{Datagram, Point};
 
 /// Where datagrams are remembered, by their hash; eight in each. 128 KiB, for 80,000 datagrams a second within the time in
 /// which copies come, and hardly ever too many in one place below a quarter of that: at 3,000 once in days.
@@ -27,7 +28,7 @@ const EMPTY: Seen = Seen { at: Timestamp::from_nanos(0), tag: 0, point: Point::N
 
 impl Seen {
     fn is_close_to(&self, now: Timestamp) -> bool {
-        self.point != Point::NOWHERE && is_close(self.at, now)
+        self.point != Point::NOWHERE && is_at_once(self.at, now)
     }
 }
 
@@ -79,9 +80,4 @@ impl Twice {
         }
         false
     }
-}
-
-/// Frames of several interfaces come in turns: the copy may be handed over first.
-fn is_close(one: Timestamp, other: Timestamp) -> bool {
-    one.nanos_since(other).unsigned_abs() <= SEEN_TWICE_NANOS.unsigned_abs()
 }

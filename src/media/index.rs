@@ -53,11 +53,11 @@ impl Index {
         let mut at = self.place(fingerprint as usize);
         loop {
             let entry = self.entries[at];
-            if entry.fingerprint == fingerprint && entry.slot != FREE.slot && is(entry.slot) {
-                return Some(entry.slot);
-            }
-            if entry.slot == FREE.slot {
+            if entry == FREE {
                 return None;
+            }
+            if entry.fingerprint == fingerprint && is(entry.slot) {
+                return Some(entry.slot);
             }
             at = self.place(at + 1);
         }

@@ -118,7 +118,7 @@ fn as_text<S: Serializer>(at: &Endpoint, serializer: S) -> Result<S::Ok, S::Erro
 }
 
 /// Writes the whole document, indented.
-pub fn render(findings: &Findings, out: &mut dyn Write) -> Result<(), serde_json::Error> {
+pub fn render(findings: &Findings, out: impl Write) -> Result<(), serde_json::Error> {
     let analysis = &findings.analysis;
     serde_json::to_writer_pretty(
         out,

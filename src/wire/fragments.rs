@@ -158,10 +158,7 @@ impl Fragments {
             return Assembly::Refused(done.frames);
         }
         self.whole.turn(now);
-        match self.whole.get_mut(&fragment.key) {
-            Some(before) => *before = (now, done.pieces),
-            None => self.whole.insert(fragment.key, (now, done.pieces)),
-        }
+        self.whole.put(fragment.key, (now, done.pieces));
         Assembly::Whole(done.bytes)
     }
 

@@ -7,7 +7,7 @@ mod ip;
 mod link;
 mod multipart;
 pub mod multiplex;
-mod point;
+pub mod point;
 pub mod rtcp;
 pub mod rtp;
 mod scan;
@@ -22,7 +22,7 @@ pub mod websocket;
 
 pub use address::{Endpoint, Ip};
 pub use link::LinkType;
-pub use point::{Point, SEEN_TWICE_NANOS};
+pub use point::Point;
 pub use transport::Transport;
 
 /// One UDP datagram, borrowed from its frame.

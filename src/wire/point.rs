@@ -1,5 +1,7 @@
 //! Where a packet was seen: the capture interface, what is around the packet there, and how many hops it has left.
 
+use crate::time::Timestamp;
+
 /// Tunnels inside each other; a mobile network's media behind a mirror port takes three.
 const MAX_LAYERS: u8 = 6;
 /// Interfaces that are told apart; the rest of a point's 32 bits are what else makes it.
@@ -7,7 +9,12 @@ const INTERFACE_BITS: u32 = 12;
 
 /// The same packet at another point comes within this time: more than bridges, tunnels and capture buffers take to pass it
 /// on, less than anybody waits before sending again (RFC 3261 section 17.1.1.1: T1 is 500 ms, some set 200 ms).
-pub const SEEN_TWICE_NANOS: i64 = 100_000_000;
+pub(super) const SEEN_TWICE_NANOS: i64 = 100_000_000;
+
+/// Whether two packets came within that time, whichever is handed over first: frames of several interfaces come in turns.
+pub fn is_at_once(one: Timestamp, other: Timestamp) -> bool {
+    one.nanos_since(other).unsigned_abs() <= SEEN_TWICE_NANOS.unsigned_abs()
+}
 
 /// A point of a packet's way, small enough to be kept with a stream: of two points one in a million is taken for the other.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
