@@ -2,6 +2,8 @@
 
 mod support;
 
+#[path = "support/cases.rs"]
+mod cases;
 #[path = "live/common.rs"]
 mod common;
 #[allow(dead_code)]

@@ -6,6 +6,8 @@ mod support;
 mod built;
 #[path = "hostile/captures.rs"]
 mod captures;
+#[path = "support/cases.rs"]
+mod cases;
 #[path = "hostile/clocks.rs"]
 mod clocks;
 #[path = "hostile/dialogs.rs"]

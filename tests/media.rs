@@ -2,6 +2,8 @@
 
 mod support;
 
+#[path = "support/cases.rs"]
+mod cases;
 #[allow(dead_code)]
 #[path = "hostile/harness.rs"]
 mod harness;

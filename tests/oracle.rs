@@ -1,8 +1,11 @@
 //! The SIP scanner against rsip, which follows the grammar: where both read a message they have to read the same; and where
 //! they differ, on what.
 
+#[path = "support/cases.rs"]
+mod cases;
+
+use cases::cases;
 use proptest::prelude::*;
-use proptest::test_runner::FileFailurePersistence;
 use rsip::SipMessage;
 use rsip::prelude::{HasHeaders, HeadersExt, ToTypedHeader, UntypedHeader};
 use sidetone::wire::sip::{self, Content, Method, Start};
@@ -162,13 +165,8 @@ impl Spec {
     }
 }
 
-fn config() -> ProptestConfig {
-    let persistence = FileFailurePersistence::WithSource("regressions");
-    ProptestConfig { cases: 1000, failure_persistence: Some(Box::new(persistence)), ..ProptestConfig::default() }
-}
-
 proptest! {
-    #![proptest_config(config())]
+    #![proptest_config(cases(1000))]
 
     #[test]
     fn both_read_a_message_of_the_grammar_alike(spec in spec()) {

@@ -1,6 +1,9 @@
 //! What the fuzz targets share: the tests' own harness, and how bytes stand for frames in time.
 
 #[allow(dead_code)]
+#[path = "../../tests/capture_files/fixtures.rs"]
+pub mod capture_files;
+#[allow(dead_code)]
 #[path = "../../tests/hostile/harness.rs"]
 pub mod harness;
 #[allow(dead_code)]

@@ -4,6 +4,7 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::Path;
 
+use sidetone_fuzz::capture_files::{Order, classic, gzip, pcapng, zstd};
 use sidetone_fuzz::packets::fixtures;
 use sidetone_fuzz::write;
 
@@ -30,15 +31,19 @@ fn main() -> io::Result<()> {
     }
     seed("core", "all", &all)?;
     seed("config", "shipped", include_bytes!("../../config/sidetone.toml"))?;
-    let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests");
-    for (target, folder, ending) in [("config", "config", "toml"), ("capture_file", "captures", "pcap")] {
-        let Ok(files) = fs::read_dir(tests.join(folder)) else { continue };
-        for file in files {
-            let path = file?.path();
-            if path.extension().is_some_and(|found| found == ending || found == "pcapng") {
-                let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-                seed(target, &name, &fs::read(&path)?)?;
-            }
+    for order in [Order::Little, Order::Big] {
+        for magic in [0xa1b2_c3d4, 0xa1b2_3c4d, 0xa1b2_cd34] {
+            seed("capture_file", &format!("{order:?}-{magic:08x}"), &classic(order, magic, 1))?;
+        }
+        seed("capture_file", &format!("{order:?}-pcapng"), &pcapng(order))?;
+    }
+    seed("capture_file", "gzip", &gzip(&pcapng(Order::Little)))?;
+    seed("capture_file", "zstd", &zstd(&pcapng(Order::Little)))?;
+    for file in fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/config"))? {
+        let path = file?.path();
+        if path.extension().is_some_and(|ending| ending == "toml") {
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            seed("config", &name, &fs::read(&path)?)?;
         }
     }
     Ok(())

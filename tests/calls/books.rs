@@ -1,8 +1,8 @@
 //! Ladders that nobody drew: forks, branches, tags and CSeqs at random between four hosts. Each attempt still ends once.
 
 use proptest::prelude::*;
-use proptest::test_runner::FileFailurePersistence;
 
+use crate::cases::cases;
 use crate::ladder::{put, wait};
 use crate::scene::Scene;
 
@@ -43,13 +43,8 @@ fn line() -> impl Strategy<Value = String> {
     )
 }
 
-fn config() -> ProptestConfig {
-    let persistence = FileFailurePersistence::WithSource("regressions");
-    ProptestConfig { cases: 200, failure_persistence: Some(Box::new(persistence)), ..ProptestConfig::default() }
-}
-
 proptest! {
-    #![proptest_config(config())]
+    #![proptest_config(cases(200))]
 
     #[test]
     fn every_attempt_ends_once(lines in prop::collection::vec(line(), 1..40)) {

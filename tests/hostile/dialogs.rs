@@ -1,8 +1,8 @@
 //! Good messages in orders that no phone sends: whatever the state machines make of them, their books have to balance.
 
 use proptest::prelude::*;
-use proptest::test_runner::FileFailurePersistence;
 
+use crate::cases::cases;
 use crate::harness::{Core, MILLISECOND, SECOND, START, small};
 use crate::packets::{Call, From, address, message, rtcp_compound, rtp};
 
@@ -81,13 +81,8 @@ fn packet(event: &Event) -> Vec<u8> {
     call.signal(from, &message(&start, &call, &format!("{} {method}", event.cseq), event.to_tag, &body))
 }
 
-fn config() -> ProptestConfig {
-    let persistence = FileFailurePersistence::WithSource("regressions");
-    ProptestConfig { cases: 300, failure_persistence: Some(Box::new(persistence)), ..ProptestConfig::default() }
-}
-
 proptest! {
-    #![proptest_config(config())]
+    #![proptest_config(cases(300))]
 
     #[test]
     fn the_books_balance_in_any_order(events in prop::collection::vec(event(), 1..80), tables in 1..4usize) {

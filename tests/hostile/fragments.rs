@@ -1,8 +1,8 @@
 //! IP fragments: put together whatever the order, refused where they overlap, bounded in number and bytes.
 
 use proptest::prelude::*;
-use proptest::test_runner::FileFailurePersistence;
 
+use crate::cases::cases;
 use crate::harness::{Core, MILLISECOND, Random, SECOND, START, small};
 use crate::memory::live;
 use crate::packets::{Call, From, links};
@@ -116,13 +116,8 @@ fn small_fragments_far_behind_do_not_take_more_than_the_table_may() {
     assert!(taken <= 2 * MAX_BYTES, "{taken} bytes, the table may take {MAX_BYTES}");
 }
 
-fn config() -> ProptestConfig {
-    let persistence = FileFailurePersistence::WithSource("regressions");
-    ProptestConfig { cases: 200, failure_persistence: Some(Box::new(persistence)), ..ProptestConfig::default() }
-}
-
 proptest! {
-    #![proptest_config(config())]
+    #![proptest_config(cases(200))]
 
     #[test]
     fn fragments_in_any_order_and_more_than_once_are_one_message(

@@ -6,21 +6,16 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
 use proptest::prelude::*;
-use proptest::test_runner::FileFailurePersistence;
 use sidetone::quality::codec::CodecId;
 use sidetone::wire::rtcp::{Compound, Form, Malformed};
 use sidetone::wire::sip::{self, Content, Method, Start};
 use sidetone::wire::{Endpoint, LinkType, decode, rtp, sdp};
 
 use crate::built::spec;
+use crate::cases::cases;
 use crate::harness::{Core, START, small};
 use crate::packets::{self, ethernet, links, rtcp_packet, udp};
 use crate::parsers;
-
-fn config(cases: u32) -> ProptestConfig {
-    let persistence = FileFailurePersistence::WithSource("regressions");
-    ProptestConfig { cases, failure_persistence: Some(Box::new(persistence)), ..ProptestConfig::default() }
-}
 
 /// Pieces that messages are made of, in no order.
 const PIECES: [&[u8]; 36] = [
@@ -100,7 +95,7 @@ fn description(sections: &[Section], end: &str) -> String {
 }
 
 proptest! {
-    #![proptest_config(config(400))]
+    #![proptest_config(cases(400))]
 
     #[test]
     fn a_message_is_read_as_it_was_built(spec in spec()) {
@@ -253,7 +248,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(config(60))]
+    #![proptest_config(cases(60))]
 
     #[test]
     fn the_core_takes_whatever_comes(

@@ -1,9 +1,9 @@
 //! Tunnels: what is inside is found through any nesting, cut and broken frames break nothing, and no port makes a tunnel.
 
 use proptest::prelude::*;
-use proptest::test_runner::FileFailurePersistence;
 use sidetone::wire::{Decoded, LinkType, Undecoded, decode};
 
+use crate::cases::cases;
 use crate::fragments::fragments;
 use crate::harness::{Core, MILLISECOND, Random, START, small};
 use crate::mutations::naming;
@@ -135,13 +135,8 @@ fn rtp_on_a_tunnels_port_is_measured() {
     }
 }
 
-fn config() -> ProptestConfig {
-    let persistence = FileFailurePersistence::WithSource("regressions");
-    ProptestConfig { cases: 300, failure_persistence: Some(Box::new(persistence)), ..ProptestConfig::default() }
-}
-
 proptest! {
-    #![proptest_config(config())]
+    #![proptest_config(cases(300))]
 
     #[test]
     fn any_nesting_gives_back_what_is_inside(

@@ -1,10 +1,10 @@
 //! The same packet at another point of its way counts once; at the same point it is a duplicate or was sent again.
 
 use proptest::prelude::*;
-use proptest::test_runner::FileFailurePersistence;
 use serde_json::{Value, json};
 use sidetone::wire::LinkType;
 
+use crate::cases::cases;
 use crate::fragments::fragments;
 use crate::harness::{Core, MILLISECOND, Random, START, small};
 use crate::packets::{Call, From, ethernet, rtcp_compound, rtp};
@@ -192,13 +192,8 @@ fn a_flood_of_messages_is_bounded() {
     assert_eq!(tracked + evicted, 60_000);
 }
 
-fn config() -> ProptestConfig {
-    let persistence = FileFailurePersistence::WithSource("regressions");
-    ProptestConfig { cases: 100, failure_persistence: Some(Box::new(persistence)), ..ProptestConfig::default() }
-}
-
 proptest! {
-    #![proptest_config(config())]
+    #![proptest_config(cases(100))]
 
     /// Either point may be the first, lose packets, or bring them late: what was seen anywhere was there, once.
     #[test]

@@ -1,10 +1,10 @@
 //! Bursts and gaps of RFC 3611 section 4.7.2 and appendix A.2, and the burst ratio of G.107.
 
 use proptest::prelude::*;
-use proptest::test_runner::FileFailurePersistence;
 use serde_json::Value;
 use sidetone::media::Pattern;
 
+use crate::cases::cases;
 use crate::scene::{Flow, Scene, count, float, ms, near};
 use crate::support::{items, shared_dir};
 
@@ -214,13 +214,8 @@ fn fates() -> impl Strategy<Value = Vec<bool>> {
     })
 }
 
-fn config() -> ProptestConfig {
-    let persistence = FileFailurePersistence::WithSource("regressions");
-    ProptestConfig { cases: 200, failure_persistence: Some(Box::new(persistence)), ..ProptestConfig::default() }
-}
-
 proptest! {
-    #![proptest_config(config())]
+    #![proptest_config(cases(200))]
 
     #[test]
     fn any_pattern_is_counted_as_the_rfc_does(fates in prop::collection::vec(prop::bool::weighted(0.8), 0..600)) {

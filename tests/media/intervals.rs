@@ -1,8 +1,8 @@
 //! Intervals: one observation a stream in each, counted from the stream's own start; and the time that streams lasted.
 
 use proptest::prelude::*;
-use proptest::test_runner::FileFailurePersistence;
 
+use crate::cases::cases;
 use crate::harness::SECOND;
 use crate::packets::Call;
 use crate::scene::{Flow, Scene, Seen, float, ms, near};
@@ -125,13 +125,8 @@ fn a_stream_without_a_model_has_seconds_of_unknown_quality() {
     assert_eq!((seen.sum("rtp_loss_ratio_count", ""), seen.sum("rtp_gap_seconds_count", "")), (2.0, 2.0));
 }
 
-fn config() -> ProptestConfig {
-    let persistence = FileFailurePersistence::WithSource("regressions");
-    ProptestConfig { cases: 60, failure_persistence: Some(Box::new(persistence)), ..ProptestConfig::default() }
-}
-
 proptest! {
-    #![proptest_config(config())]
+    #![proptest_config(cases(60))]
 
     /// Streams of any length and start, with jitter and loss: the seconds are their lifetimes, the observations their intervals.
     #[test]

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use proptest::prelude::*;
-use proptest::test_runner::FileFailurePersistence;
 use serde_json::Value;
 use sidetone::config::PlayoutBuffer;
 
+use crate::cases::cases;
 use crate::harness::{Random, SECOND};
 use crate::packets::Call;
 use crate::scene::{Flow, Scene, Seen, body, count, float, ms, near, rtp, sound};
@@ -315,13 +315,8 @@ fn played(arrivals: &[(i64, u64)]) -> Seen {
     scene.run()
 }
 
-fn config(cases: u32) -> ProptestConfig {
-    let persistence = FileFailurePersistence::WithSource("regressions");
-    ProptestConfig { cases, failure_persistence: Some(Box::new(persistence)), ..ProptestConfig::default() }
-}
-
 proptest! {
-    #![proptest_config(config(200))]
+    #![proptest_config(cases(200))]
 
     /// Less than the shortest window: no freedom.
     #[test]
@@ -345,7 +340,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(config(40))]
+    #![proptest_config(cases(40))]
 
     /// A minute: between those late against the last 5 s and those late against the last 10 s.
     #[test]

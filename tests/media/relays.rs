@@ -4,9 +4,9 @@
 use std::net::SocketAddr;
 
 use proptest::prelude::*;
-use proptest::test_runner::FileFailurePersistence;
 use serde_json::Value;
 
+use crate::cases::cases;
 use crate::harness::{Random, SECOND};
 use crate::packets::{Call, address, message};
 use crate::scene::{Flow, Scene, Seen, float, ms, near, rtp, sound, speech};
@@ -437,13 +437,8 @@ fn the_direction_of_what_is_added_is_the_outgoing_stream_s() {
     assert_eq!(seen.sum("rtp_relay_lost_packets_total", "direction=\"outbound\""), 50.0);
 }
 
-fn config() -> ProptestConfig {
-    let persistence = FileFailurePersistence::WithSource("regressions");
-    ProptestConfig { cases: 40, failure_persistence: Some(Box::new(persistence)), ..ProptestConfig::default() }
-}
-
 proptest! {
-    #![proptest_config(config())]
+    #![proptest_config(cases(40))]
 
     /// Random drops and stays in two calls at once, numbering kept or not: all that came in is out, or lost.
     #[test]

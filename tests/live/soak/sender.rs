@@ -65,7 +65,7 @@ const fn to(after: u64, what: &'static str, cseq: (u32, &'static str)) -> Step {
 }
 
 const fn back(after: u64, what: &'static str, cseq: (u32, &'static str)) -> Step {
-    Step { after, from_caller: false, what, cseq, again: false }
+    Step { from_caller: false, ..to(after, what, cseq) }
 }
 
 const fn again(step: Step, after: u64) -> Step {
