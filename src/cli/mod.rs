@@ -99,7 +99,7 @@ fn say(line: impl std::fmt::Display) {
 
 /// Writes a command's output; a reader that has seen enough and closed the pipe is no failure.
 fn print(text: &str) -> ExitCode {
-    written(std::io::stdout().lock().write_all(text.as_bytes()))
+    written(io::stdout().lock().write_all(text.as_bytes()))
 }
 
 /// What became of writing to standard output: who reads no further has what was wanted.

@@ -141,6 +141,17 @@ pub(super) fn trim(bytes: &[u8]) -> &[u8] {
     trim_end(trim_start(bytes))
 }
 
+/// The number that the digits at the beginning make, at least one and no more than fit 32 bits, and what is behind them.
+#[inline]
+pub(super) fn digits(text: &[u8]) -> Option<(u32, &[u8])> {
+    let (mut number, mut rest) = (None, text);
+    while let [digit @ b'0'..=b'9', more @ ..] = rest {
+        number = Some(number.unwrap_or(0u32).checked_mul(10)?.checked_add(u32::from(digit - b'0'))?);
+        rest = more;
+    }
+    Some((number?, rest))
+}
+
 /// One bit for each byte of a block.
 #[inline(always)]
 fn places(block: &[u8; BLOCK], byte: u8) -> u64 {

@@ -116,22 +116,20 @@ pub fn parse(body: &[u8]) -> Vec<Media> {
 }
 
 fn attribute(media: &mut Media, value: &[u8]) {
-    // Most others are told by their first letter.
-    match value.first() {
-        Some(b'r') if value.starts_with(b"rtpmap:") => rtpmap(media, &value[7..]),
-        Some(b'r') if value.starts_with(b"rtcp:") => media.rtcp = rtcp(&value[5..], media.receives_at),
-        Some(b'f') if value.starts_with(b"fmtp:") => fmtp(media, &value[5..]),
-        Some(b'c') if value.starts_with(b"candidate:") => {
+    match cut(value, b':') {
+        Some((b"rtpmap", map)) => rtpmap(media, map),
+        Some((b"rtcp", place)) => media.rtcp = rtcp(place, media.receives_at),
+        Some((b"fmtp", parameters)) => fmtp(media, parameters),
+        Some((b"candidate", line)) => {
             let room = media.candidates.len() < MAX_CANDIDATES;
-            media.candidates.extend(candidate(&value[10..]).filter(|_| room));
+            media.candidates.extend(candidate(line).filter(|_| room));
         }
-        Some(b'r' | b's' | b'i' | b' ') => {
+        Some(_) => media.keyed |= is_key(value),
+        None => {
             if let Some((sends, receives)) = direction(value) {
                 (media.sends, media.receives) = (sends, receives);
             }
         }
-        Some(b'c' | b'f' | b'k' | b'z') => media.keyed |= is_key(value),
-        _ => {}
     }
 }
 
@@ -257,9 +255,8 @@ fn words(value: &[u8]) -> impl Iterator<Item = &[u8]> {
 
 /// A number as it is written, in digits only.
 fn digits<N: TryFrom<u32>>(word: &[u8]) -> Option<N> {
-    let digit = |&b: &u8| b.is_ascii_digit().then(|| u32::from(b - b'0'));
-    let value = word.iter().try_fold(0u32, |value, b| value.checked_mul(10)?.checked_add(digit(b)?));
-    N::try_from(value.filter(|_| !word.is_empty())?).ok()
+    let (number, rest) = scan::digits(word)?;
+    N::try_from(number).ok().filter(|_| rest.is_empty())
 }
 
 fn address_of(word: &[u8]) -> Option<Ip> {

@@ -1,6 +1,6 @@
 //! Parts of header values: parameters, URIs, numbers. Folds (CR, LF) are white space everywhere.
 
-use super::super::scan::{self, find, find_last, trim};
+use super::super::scan::{self, digits, find, find_last, trim};
 use super::Method;
 
 /// The first of several values in one header: up to a comma outside quotes and angle brackets.
@@ -201,17 +201,6 @@ pub fn host_of(uri: &[u8]) -> &[u8] {
 pub(super) fn number(value: &[u8]) -> Option<u32> {
     let (number, rest) = digits(value.trim_ascii_start())?;
     matches!(rest.trim_ascii_start(), [] | [b';', ..]).then_some(number)
-}
-
-/// The digits at the beginning, at least one, and what is behind them.
-#[inline]
-fn digits(text: &[u8]) -> Option<(u32, &[u8])> {
-    let (mut number, mut rest) = (None, text);
-    while let [digit @ b'0'..=b'9', more @ ..] = rest {
-        number = Some(number.unwrap_or(0u32).checked_mul(10)?.checked_add(u32::from(digit - b'0'))?);
-        rest = more;
-    }
-    Some((number?, rest))
 }
 
 /// `CSeq: 4711 INVITE`; the number fits 32 bits (RFC 3261 section 8.1.1.5).
