@@ -8,6 +8,9 @@ use std::time::Duration;
 pub struct Timestamp(i64);
 
 impl Timestamp {
+    pub const MIN: Timestamp = Timestamp(i64::MIN);
+    pub const MAX: Timestamp = Timestamp(i64::MAX);
+
     /// The time `nanos` nanoseconds after (or before) the Unix epoch.
     pub const fn from_nanos(nanos: i64) -> Self {
         Self(nanos)

@@ -12,9 +12,41 @@ const TUNNEL_PROTOCOLS: [u8; 6] = [4, 41, 47, 51, 115, 137];
 /// UDP ports of tunnels: L2TP, GTP-U, VXLAN, its generic extension, Geneve, MPLS, VXLAN as Linux had it first.
 const TUNNEL_PORTS: [u16; 7] = [1701, 2152, 4789, 4790, 6081, 6635, 8472];
 
+/// A ring for each: signalling is read first, whatever comes in media, and media needs no more than its headers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// All that is not media.
+    Signalling,
+    /// UDP datagrams that begin as RTP does.
+    Media,
+}
+
+impl Part {
+    pub const BOTH: [Part; 2] = [Part::Signalling, Part::Media];
+}
+
+/// Version 2 and no packet type of RTCP's (RFC 5761 section 4), in a datagram that is no fragment; BPF looks behind no other header, and
+/// `udp[]` not into IPv6. The length comes first: BPF drops a packet that it is to read beyond the end of.
+const RTP: &str = "(ip[6:2] & 0x3fff = 0 and udp[4:2] > 9 and udp[8] & 0xc0 = 0x80 and (udp[9] < 192 or udp[9] > 223)) \
+                   or (ip6[6] = 17 and ip6[44:2] > 9 and ip6[48] & 0xc0 = 0x80 and (ip6[49] < 192 or ip6[49] > 223))";
+
+/// What a part's ring takes of all that is wanted.
+pub fn expression(capture: &Capture, link: LinkType, part: Part) -> String {
+    let tunnels = ports(TUNNEL_PORTS.map(|port| PortRange { first: port, last: port }).iter());
+    // First, as `vlan` moves the offsets of all that follows it.
+    let media = format!("({RTP}) and not ({tunnels})");
+    match part {
+        Part::Signalling => format!("not ({media}) and ({})", wanted(capture, link)),
+        Part::Media => match &capture.filter {
+            Some(own) => format!("{media} and ({own})"),
+            None => format!("{media} and ({})", ports(capture.sip_ports.iter().chain(&capture.media_ports))),
+        },
+    }
+}
+
 /// The configured expression, or one that takes UDP from and to the SIP and media ports, TCP and SCTP from and to the SIP
 /// ports, fragments of all three, and tunnels if they are wanted; tagged or not, as far as libpcap can filter by tags.
-pub fn expression(capture: &Capture, link: LinkType) -> String {
+pub fn wanted(capture: &Capture, link: LinkType) -> String {
     if let Some(own) = &capture.filter {
         return own.clone();
     }
@@ -105,12 +137,12 @@ mod tests {
                    or dst portrange 4789-4790 or dst port 6081 or dst port 6635 or dst port 8472))) \
                    or ((tcp or sctp) and (portrange 5060-5061 or port 6000)) \
                    or ((udp or tcp or sctp) and ip[6:2] & 0x1fff != 0) or (ip6 proto 44)";
-        assert_eq!(expression(&capture, LinkType::RAW), raw);
-        let tagged = expression(&capture, LinkType::ETHERNET);
+        assert_eq!(wanted(&capture, LinkType::RAW), raw);
+        let tagged = wanted(&capture, LinkType::ETHERNET);
         assert_eq!(tagged, format!("({raw}) or (vlan and ({raw})) or (vlan and ({raw}))"));
         assert!(compile(&tagged).is_ok());
         capture.filter = Some("udp".into());
-        assert_eq!(expression(&capture, LinkType::ETHERNET), "udp");
+        assert_eq!(wanted(&capture, LinkType::ETHERNET), "udp");
         assert!(matches!(compile("udp porrt 3"), Err(LiveError::Filter { .. })));
     }
 
@@ -123,11 +155,76 @@ mod tests {
                    or ((udp or tcp or sctp) and ip[6:2] & 0x1fff != 0) or (ip6 proto 44) \
                    or proto 4 or proto 41 or proto 47 or proto 51 or proto 115 or proto 137 \
                    or ether proto 0x8864 or ether proto 0x8847 or ether proto 0x8848";
-        assert_eq!(expression(&capture, LinkType::RAW), raw);
+        assert_eq!(wanted(&capture, LinkType::RAW), raw);
         for link in [LinkType::ETHERNET, LinkType::LINUX_SLL, LinkType::LINUX_SLL2, LinkType::RAW_BSD, LinkType::NULL] {
             let nowhere = pcap::Capture::dead(pcap::Linktype(link.0.into())).expect("a link type");
-            let expression = expression(&capture, link);
-            assert!(nowhere.compile(&expression, true).is_ok(), "{expression}");
+            for part in [Part::Signalling, Part::Media] {
+                let expression = expression(&capture, link, part);
+                assert!(nowhere.compile(&expression, true).is_ok(), "{expression}");
+            }
+        }
+    }
+
+    /// An Ethernet frame with a UDP datagram to this port.
+    fn datagram(v6: bool, port: u16, flags: u16, payload: &[u8]) -> Vec<u8> {
+        let length = 8 + payload.len() as u16;
+        let mut frame = vec![0; 12];
+        if v6 {
+            frame.extend([0x86, 0xdd, 0x60, 0, 0, 0]);
+            frame.extend(length.to_be_bytes());
+            frame.extend([17, 64]);
+            frame.extend([1; 32]);
+        } else {
+            frame.extend([8, 0, 0x45, 0]);
+            frame.extend((20 + length).to_be_bytes());
+            frame.extend([0, 0]);
+            frame.extend(flags.to_be_bytes());
+            frame.extend([64, 17, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2]);
+        }
+        frame.extend(20_000u16.to_be_bytes());
+        frame.extend(port.to_be_bytes());
+        frame.extend(length.to_be_bytes());
+        frame.extend([0, 0]);
+        frame.extend(payload);
+        frame
+    }
+
+    #[test]
+    fn each_frame_that_is_wanted_comes_in_one_ring() {
+        let nowhere = pcap::Capture::dead(pcap::Linktype::ETHERNET).expect("a link type");
+        let rtp: &[u8] = &[0x80, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 1, 0xff];
+        let (dynamic, marked, extended) = (&[0x80, 96, 0, 1][..], &[0x80, 0xe0, 0, 1][..], &[0x90, 8, 0, 1][..]);
+        let frames = [
+            (datagram(false, 20_002, 0, rtp), Part::Media),
+            (datagram(true, 20_002, 0, rtp), Part::Media),
+            (datagram(false, 20_002, 0x4000, dynamic), Part::Media),
+            (datagram(false, 20_002, 0, marked), Part::Media),
+            (datagram(true, 20_002, 0, extended), Part::Media),
+            (datagram(false, 20_003, 0, &[0x81, 200, 0, 6]), Part::Signalling),
+            (datagram(true, 20_003, 0, &[0x81, 207, 0, 6]), Part::Signalling),
+            (datagram(false, 5060, 0, b"INVITE sip:b SIP/2.0"), Part::Signalling),
+            (datagram(true, 5060, 0, b"SIP/2.0 200 OK"), Part::Signalling),
+            (datagram(false, 20_002, 0, &[0, 1, 0, 8]), Part::Signalling),
+            (datagram(false, 20_002, 0, &[]), Part::Signalling),
+            (datagram(true, 20_002, 0, &[0x80]), Part::Signalling),
+            // The first and a later fragment, and what only tunnels say of themselves.
+            (datagram(false, 20_002, 0x2000, rtp), Part::Signalling),
+            (datagram(false, 20_002, 0x00b9, rtp), Part::Signalling),
+            (datagram(false, 6635, 0, rtp), Part::Signalling),
+            (datagram(true, 4789, 0, rtp), Part::Signalling),
+        ];
+        for own in [None, Some("udp".to_owned())] {
+            let capture = Capture { filter: own, ..Capture::default() };
+            let takes = |expression: &str, frame: &[u8]| {
+                nowhere.compile(expression, true).expect("an expression").filter(frame)
+            };
+            for (frame, expected) in &frames {
+                assert!(takes(&wanted(&capture, LinkType::ETHERNET), frame), "{frame:x?}");
+                for part in Part::BOTH {
+                    let expression = expression(&capture, LinkType::ETHERNET, part);
+                    assert_eq!(takes(&expression, frame), part == *expected, "{part:?}: {frame:x?}");
+                }
+            }
         }
     }
 }

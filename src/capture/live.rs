@@ -1,5 +1,6 @@
 //! Live capture with libpcap: which interfaces, how they are opened, and what a failure means.
 
+use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::time::Duration;
 
@@ -10,7 +11,8 @@ use crate::config::Capture as Config;
 use crate::time::Timestamp;
 use crate::wire::LinkType;
 
-use super::filter;
+pub use super::fanout::Group;
+use super::filter::{self, Part};
 
 /// How long the kernel may keep a packet to hand over many at once, milliseconds.
 const BATCH_MILLISECONDS: i32 = 50;
@@ -39,6 +41,8 @@ pub enum LiveError {
     Filter { filter: String, reason: String },
     #[error("cannot capture on {interface}: {source}")]
     Other { interface: String, source: pcap::Error },
+    #[error("cannot share {interface} among capture.workers: {source}")]
+    Share { interface: String, source: io::Error },
     #[error("cannot list the interfaces: {0}")]
     List(pcap::Error),
 }
@@ -46,7 +50,13 @@ pub enum LiveError {
 impl LiveError {
     /// Whether trying again later can help without anybody changing anything here.
     pub fn may_pass(&self) -> bool {
-        matches!(self, LiveError::NoSuchInterface { .. } | LiveError::Down { .. } | LiveError::Other { .. })
+        matches!(
+            self,
+            LiveError::NoSuchInterface { .. }
+                | LiveError::Down { .. }
+                | LiveError::Other { .. }
+                | LiveError::Share { .. }
+        )
     }
 }
 
@@ -70,6 +80,22 @@ pub fn interfaces(config: &Config) -> Result<Vec<String>, LiveError> {
 const SHARED_RINGS: u32 = 4;
 /// The smallest ring that is worth having, bytes; the configuration's own lower bound.
 const MIN_RING: u32 = 1 << 20;
+
+/// Of an interface's memory a quarter is signalling's, the rest shared by those who read media; libpcap's blocks of 256 KiB want some
+/// of them in a ring.
+fn ring_size(config: &Config, part: Part) -> u32 {
+    let signalling = config.ring_size / 4;
+    let readers = u32::try_from(config.workers.saturating_sub(1)).unwrap_or(u32::MAX).max(1);
+    let size = if part == Part::Signalling { signalling } else { (config.ring_size - signalling) / readers };
+    size.max(MIN_RING)
+}
+
+fn snap_length(config: &Config, part: Part) -> u32 {
+    match part {
+        Part::Signalling => config.snap_length,
+        Part::Media => config.snap_length.min(config.media_snap_length),
+    }
+}
 
 /// The ring of each of `count` interfaces that were not named one by one.
 pub fn shared_ring_size(configured: u32, count: usize) -> u32 {
@@ -106,14 +132,14 @@ pub struct Drops {
 }
 
 impl Interface {
-    /// Opens an interface for reading without blocking.
-    pub fn open(name: &str, config: &Config) -> Result<Interface, LiveError> {
+    /// Opens a part of an interface for reading without blocking; with a group, a share of that part.
+    pub fn open(name: &str, config: &Config, part: Part, group: Option<&Group>) -> Result<Interface, LiveError> {
         let failed = |source| explain(name, source);
         let mut capture = pcap::Capture::from_device(name)
             .map_err(failed)?
             .promisc(config.promiscuous)
-            .snaplen(i32::try_from(config.snap_length).unwrap_or(i32::MAX))
-            .buffer_size(i32::try_from(config.ring_size).unwrap_or(i32::MAX))
+            .snaplen(i32::try_from(snap_length(config, part)).unwrap_or(i32::MAX))
+            .buffer_size(i32::try_from(ring_size(config, part)).unwrap_or(i32::MAX))
             .timeout(BATCH_MILLISECONDS)
             .open()
             .map_err(failed)?;
@@ -121,13 +147,18 @@ impl Interface {
             info!("libpcap before 1.10: `any` does not tell interfaces apart");
         }
         let link = LinkType(capture.get_datalink().0 as u16);
-        let filter = filter::expression(config, link);
+        let filter = filter::expression(config, link, part);
         if let Err(reason) = capture.filter(&filter, true) {
             return Err(LiveError::Filter { filter, reason: reason.to_string() });
         }
         let capture = capture.setnonblock().map_err(failed)?;
-        info!(interface = %name, %filter, "capturing");
-        Ok(Interface { capture, link })
+        info!(interface = %name, ?part, %filter, "capturing");
+        let interface = Interface { capture, link };
+        if let Some(group) = group {
+            let shared = |source| LiveError::Share { interface: name.to_owned(), source };
+            group.join(interface.fd()).map_err(shared)?;
+        }
+        Ok(interface)
     }
 
     /// What becomes readable when frames wait.
@@ -176,6 +207,9 @@ fn explain(interface: &str, source: pcap::Error) -> LiveError {
     }
 }
 
+/// Frames taken from one ring before the others and the requests have their turn.
+pub const BATCH: usize = 4096;
+
 /// How long an idle worker sleeps at most.
 pub const IDLE: Duration = Duration::from_millis(200);
 
@@ -191,5 +225,14 @@ mod tests {
         assert_eq!(shared_ring_size(16 * MIB, 16), 4 * MIB);
         assert_eq!(shared_ring_size(16 * MIB, 1000), MIB);
         assert_eq!(shared_ring_size(u32::MAX, 2), u32::MAX);
+    }
+
+    #[test]
+    fn the_parts_of_an_interface_share_its_memory() {
+        const MIB: u32 = 1 << 20;
+        for (workers, media) in [(1, 6 * MIB), (2, 6 * MIB), (4, 2 * MIB), (32, MIB)] {
+            let config = Config { ring_size: 8 * MIB, workers, ..Config::default() };
+            assert_eq!((ring_size(&config, Part::Signalling), ring_size(&config, Part::Media)), (2 * MIB, media));
+        }
     }
 }

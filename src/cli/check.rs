@@ -4,7 +4,8 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use crate::capture::{filter, hep};
+use crate::capture::filter::{self, Part};
+use crate::capture::hep;
 use crate::wire::LinkType;
 
 use super::ConfigArgs;
@@ -21,13 +22,15 @@ pub fn run(args: &CheckArgs) -> ExitCode {
         Ok(config) => config,
         Err(status) => return status,
     };
-    let expression = filter::expression(&config.capture, LinkType::ETHERNET);
-    if let Err(error) = filter::compile(&expression) {
+    let wanted = filter::wanted(&config.capture, LinkType::ETHERNET);
+    let parts = Part::BOTH.map(|part| filter::expression(&config.capture, LinkType::ETHERNET, part));
+    // What was typed first: that is what an error should speak of.
+    if let Err(error) = [&wanted].into_iter().chain(&parts).try_for_each(|expression| filter::compile(expression)) {
         return super::fail(error);
     }
     if let Err(error) = hep::check(&config.hep) {
         return super::fail(error);
     }
     let name = args.config.path().map_or("built-in defaults".into(), |path| path.display().to_string());
-    super::print(&format!("{name}: good\ncapture filter: {expression}\n"))
+    super::print(&format!("{name}: good\ncapture filter: {wanted}\n"))
 }

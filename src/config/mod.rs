@@ -107,8 +107,14 @@ pub struct Capture {
     pub promiscuous: bool,
     /// Bytes kept of each frame.
     pub snap_length: u32,
-    /// Bytes of the kernel's capture buffer, an interface.
+    /// Bytes kept of each frame of media.
+    pub media_snap_length: u32,
+    /// Bytes of the kernel's capture buffers, an interface.
     pub ring_size: u32,
+    /// Threads that capture; with more than one, one of them follows calls and streams.
+    pub workers: usize,
+    /// Whether less media is followed where it is too much.
+    pub shed_media: bool,
     /// How long until an interface that vanished is tried again.
     pub reopen_interval: Duration,
 }
@@ -317,7 +323,10 @@ impl Default for Capture {
             tunnels: true,
             promiscuous: false,
             snap_length: 65535,
-            ring_size: 16 << 20,
+            media_snap_length: 128,
+            ring_size: 8 << 20,
+            workers: 1,
+            shed_media: true,
             reopen_interval: Duration::from_secs(5),
         }
     }

@@ -101,7 +101,11 @@ fn capture(document: &mut Document<'_>) -> Capture {
         promiscuous: section.take("promiscuous", default.promiscuous, value::boolean),
         // libpcap's own maximum is 262144 (MAXIMUM_SNAPLEN); 128 holds the headers down to RTP.
         snap_length: section.take("snap_length", default.snap_length, |typed| value::bytes(typed, 128..=262_144)),
+        media_snap_length: section
+            .take("media_snap_length", default.media_snap_length, |typed| value::bytes(typed, 96..=262_144)),
         ring_size: section.take("ring_size", default.ring_size, |typed| value::bytes(typed, 1 << 20..=1 << 30)),
+        workers: section.take("workers", default.workers, |typed| value::count(typed, 1..=32)),
+        shed_media: section.take("shed_media", default.shed_media, value::boolean),
         reopen_interval: section
             .take("reopen_interval", default.reopen_interval, |typed| value::duration(typed, TENTH..=HOUR)),
     })

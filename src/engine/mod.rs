@@ -1,5 +1,6 @@
 //! The core of one worker: frames in, state and numbers out. No clock, no I/O, no lock, no allocation a media packet.
 
+mod batch;
 mod business;
 mod clock;
 mod hep;
@@ -25,6 +26,8 @@ use crate::wire::rtp::{self, Kind};
 use crate::wire::sip::{self, Content, Malformed};
 use crate::wire::{self, Datagram, Decoded, Endpoint, LinkType, Point, Transport, Undecoded};
 
+pub use crate::media::Share;
+pub use batch::{Batch, Rtp};
 pub use hep::{FAMILIES as HEP_FAMILIES, HepNumbers, REJECTED as HEP_REJECTED};
 pub use numbers::{DROPPED, FAMILIES, InterfaceNumbers};
 pub use settings::{Settings, site};
@@ -45,6 +48,7 @@ pub struct Snapshot {
     calls: call::Numbers,
     media: media::Numbers,
     connections: connections::Numbers,
+    share: Share,
     tracked: Vec<(&'static str, usize)>,
     evicted: Vec<(&'static str, u64)>,
 }
@@ -58,6 +62,7 @@ impl Snapshot {
         for interface in &self.interfaces {
             interface.collect(out);
         }
+        numbers::collect_share(self.share, out);
         self.hep.collect(out);
         self.calls.collect(&self.site, out);
         self.connections.collect(out);
@@ -79,6 +84,8 @@ pub struct Engine {
     twice: Twice,
     signalling: Signalling,
     media: Media,
+    /// The streams that are followed.
+    share: Share,
     effects: Vec<Effect>,
     next_tick: Timestamp,
     now: Timestamp,
@@ -104,6 +111,7 @@ impl Engine {
             connections: Connections::new(settings.connections),
             hep: HepNumbers::default(),
             read_hep: settings.read_hep,
+            share: Share::ALL,
             effects: Vec::new(),
             twice: Twice::default(),
             next_tick: Timestamp::default(),
@@ -127,15 +135,9 @@ impl Engine {
     /// Takes a frame as captured; `original_length` is its length on the wire.
     #[inline]
     pub fn frame(&mut self, interface: usize, time: Timestamp, link: LinkType, original_length: u32, frame: &[u8]) {
-        if time >= self.next_tick {
-            self.tick(time);
-        } else if time < self.now - TICK {
-            self.step_back(time);
+        if !self.count(interface, time, original_length) {
+            return;
         }
-        let Some(numbers) = self.interfaces.get_mut(interface) else { return };
-        numbers.packets += 1;
-        numbers.bytes += u64::from(original_length);
-        numbers.last_packet = time;
         // In place: a copy of a datagram that was just put together costs more than reading it.
         match &mut wire::decode(link, frame) {
             Ok(Decoded::Datagram(datagram)) => {
@@ -148,6 +150,44 @@ impl Engine {
             }
             Err(reason) => self.undecoded(interface, *reason, 1),
         }
+    }
+
+    /// The same of an RTP packet that was read elsewhere, on another thread perhaps.
+    #[inline]
+    pub fn rtp(&mut self, interface: usize, time: Timestamp, original_length: u32, rtp: &Rtp) {
+        if self.count(interface, time, original_length) {
+            self.media.take(time, rtp.key, &rtp.packet, rtp.point);
+        }
+    }
+
+    /// Counts a frame, and does before what its time makes due. False where there is no such interface.
+    #[inline(always)]
+    fn count(&mut self, interface: usize, time: Timestamp, original_length: u32) -> bool {
+        if time >= self.next_tick {
+            self.tick(time);
+        } else if time < self.now - TICK {
+            self.step_back(time);
+        }
+        let Some(numbers) = self.interfaces.get_mut(interface) else { return false };
+        numbers.packets += 1;
+        numbers.bytes += u64::from(original_length);
+        numbers.last_packet = time;
+        true
+    }
+
+    /// Counts frames of streams that are not followed for now.
+    pub fn left_out(&mut self, interface: usize, packets: u64, bytes: u64) {
+        if let Some(numbers) = self.interfaces.get_mut(interface) {
+            numbers.packets += packets;
+            numbers.bytes += bytes;
+            numbers.left_out += packets;
+        }
+    }
+
+    /// From now on only these streams are followed; the others end here, and no silence of theirs counts.
+    pub fn follow(&mut self, share: Share) {
+        self.share = share;
+        self.media.follow(self.now, share);
     }
 
     fn undecoded(&mut self, interface: usize, reason: Undecoded, frames: u64) {
@@ -385,6 +425,7 @@ impl Engine {
             calls: self.signalling.numbers.clone(),
             media: self.media.numbers.clone(),
             connections: self.connections.numbers(),
+            share: self.share,
             tracked: self.tracked(),
             evicted: self.evicted(),
         };

@@ -1,5 +1,6 @@
 //! What is counted of each capture interface.
 
+use crate::media::Share;
 use crate::numbers::{Collection, Family, Value, fixed};
 use crate::time::Timestamp;
 use crate::wire::Undecoded;
@@ -42,6 +43,18 @@ static UP: Family = Family::gauge(
 );
 static REOPENS: Family =
     Family::counter("capture_reopens_total", "", LABELS, "How often an interface that had gone was captured again.");
+static LEFT_OUT: Family = Family::counter(
+    "capture_left_out_packets_total",
+    "",
+    LABELS,
+    "RTP packets of streams that are not followed, as there was more traffic than this program could read (capture.shed_media).",
+);
+static SHARE: Family = Family::gauge(
+    "capture_media_share",
+    "",
+    &[],
+    "Ratio of the RTP streams that are followed: 1 is all; less while there is more traffic than this program can read.",
+);
 static TRACKED: Family =
     Family::gauge("sidetone_tracked_entries", "", &["table"], "Entries in each table of the packet path.");
 static EVICTED: Family = Family::counter(
@@ -52,8 +65,20 @@ static EVICTED: Family = Family::counter(
 );
 
 /// The families of this folder, in the order of the catalogue.
-pub static FAMILIES: &[&Family] =
-    &[&PACKETS, &BYTES, &DROPPED, &UNDECODED, &SEEN_TWICE, &LAST_PACKET, &UP, &REOPENS, &TRACKED, &EVICTED];
+pub static FAMILIES: &[&Family] = &[
+    &PACKETS,
+    &BYTES,
+    &DROPPED,
+    &UNDECODED,
+    &SEEN_TWICE,
+    &LEFT_OUT,
+    &SHARE,
+    &LAST_PACKET,
+    &UP,
+    &REOPENS,
+    &TRACKED,
+    &EVICTED,
+];
 
 /// Numbers of one interface, or of `file`.
 #[derive(Clone, Debug)]
@@ -67,6 +92,10 @@ pub struct InterfaceNumbers {
     /// As libpcap counts them: no room in the ring, no room in the card.
     pub dropped_kernel: u64,
     pub dropped_interface: u64,
+    /// No room in a queue of our own.
+    pub dropped_queue: u64,
+    /// Of streams that are not followed.
+    pub left_out: u64,
     pub up: bool,
     pub reopens: u64,
 }
@@ -82,6 +111,8 @@ impl InterfaceNumbers {
             last_packet: Timestamp::default(),
             dropped_kernel: 0,
             dropped_interface: 0,
+            dropped_queue: 0,
+            left_out: 0,
             up: false,
             reopens: 0,
         }
@@ -91,17 +122,25 @@ impl InterfaceNumbers {
         let interface = || std::borrow::Cow::Owned(self.name.clone());
         out.add(&PACKETS, vec![interface()], Value::Counter(self.packets));
         out.add(&BYTES, vec![interface()], Value::Counter(self.bytes));
-        for (place, count) in [("kernel", self.dropped_kernel), ("interface", self.dropped_interface), ("queue", 0)] {
+        let dropped =
+            [("kernel", self.dropped_kernel), ("interface", self.dropped_interface), ("queue", self.dropped_queue)];
+        for (place, count) in dropped {
             out.add(&DROPPED, vec![interface(), fixed(place)], Value::Counter(count));
         }
         for (reason, count) in Undecoded::ALL.into_iter().zip(self.undecoded) {
             out.add(&UNDECODED, vec![interface(), fixed(reason.reason())], Value::Counter(count));
         }
         out.add(&SEEN_TWICE, vec![interface()], Value::Counter(self.seen_twice));
+        out.add(&LEFT_OUT, vec![interface()], Value::Counter(self.left_out));
         out.add(&LAST_PACKET, vec![interface()], Value::Gauge(self.last_packet.seconds()));
         out.add(&UP, vec![interface()], Value::Gauge(f64::from(u8::from(self.up))));
         out.add(&REOPENS, vec![interface()], Value::Counter(self.reopens));
     }
+}
+
+/// Adds which part of the media is followed.
+pub(super) fn collect_share(share: Share, out: &mut Collection) {
+    out.put(&SHARE, Vec::new(), Value::Gauge(share.ratio()));
 }
 
 /// Adds how full the tables are, and what gave way.

@@ -19,6 +19,7 @@ mod round_trips;
 mod rtcp_numbers;
 mod sequence;
 mod sessions;
+mod share;
 mod slots;
 mod stream;
 mod sundry;
@@ -56,6 +57,7 @@ pub use report::StreamReport;
 pub use reports::{EndpointReports, ExtendedReport};
 pub use round_trips::{RoundTrip, RoundTrips};
 pub use rtcp_numbers::FAMILIES as RTCP_FAMILIES;
+pub use share::Share;
 pub use stream::Key;
 pub use sundry::FAMILIES as SUNDRY_FAMILIES;
 
@@ -107,6 +109,8 @@ pub struct Media {
     copies: Vec<u64>,
     reports: Vec<StreamReport>,
     sender_reports: Reports,
+    /// Until when not all streams were followed.
+    partial_until: Timestamp,
     /// Answered calls of which nothing is to be heard; for signalling to fetch.
     mute: Vec<u64>,
     /// Of calls that are over.
@@ -122,6 +126,7 @@ impl Media {
             pipeline: Pipeline::default(),
             candidates: Candidates::new(settings.max_candidates),
             sender_reports: Reports::new(settings.max_streams),
+            partial_until: Timestamp::MIN,
             mute: Vec::new(),
             problems: Vec::new(),
             endpoint_reports: EndpointReports::default(),
@@ -142,15 +147,14 @@ impl Media {
     /// Takes an RTP packet. It counts once a few more have come, or [`Self::settle`] is called.
     #[inline]
     pub fn rtp(&mut self, now: Timestamp, datagram: &Datagram<'_>, packet: &Packet) {
-        let key = Key {
-            source_ip: datagram.source.ip,
-            destination_ip: datagram.destination.ip,
-            source_port: datagram.source.port,
-            destination_port: datagram.destination.port,
-            ssrc: packet.ssrc,
-        };
+        self.take(now, Key::of(datagram, packet.ssrc), packet, datagram.point);
+    }
+
+    /// The same, of a packet that was read elsewhere.
+    #[inline]
+    pub fn take(&mut self, now: Timestamp, key: Key, packet: &Packet, point: Point) {
         let fingerprint = self.streams.announce(&key);
-        let waiting = Waiting { now, key, packet: *packet, point: datagram.point, fingerprint, likely: None };
+        let waiting = Waiting { now, key, packet: *packet, point, fingerprint, likely: None };
         if let Some(oldest) = self.pipeline.push(waiting) {
             let later = self.pipeline.ahead(pipeline::LOOK_UP);
             later.likely = self.streams.likely(later.fingerprint);
@@ -344,6 +348,17 @@ impl Media {
         if self.settings.keep_reports {
             self.reports.push(report);
         }
+    }
+
+    /// From now on only some streams are followed, or all again: ends those that are none of them.
+    pub fn follow(&mut self, now: Timestamp, share: Share) {
+        self.settle();
+        for at in 0..self.streams.slots() {
+            if self.streams.get(at).is_some_and(|stream| !share.has(&stream.key)) {
+                self.end(at);
+            }
+        }
+        self.partial_until = if share == Share::ALL { now } else { Timestamp::MAX };
     }
 
     /// The capture is over: ends every stream.

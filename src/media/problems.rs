@@ -255,12 +255,17 @@ impl Media {
     /// Whether the call's media should pass here, and be its own: it ends at this host, or some of it was seen. A capture file
     /// holds all there is.
     fn is_visible(&self, call: &Call) -> bool {
-        if call.is_shared && call.streams.is_empty() {
+        if call.is_shared && call.streams.is_empty() || self.is_partly_seen(call) {
             return false;
         }
         !self.site.knows_itself()
             || !call.streams.is_empty()
             || call.endpoints.iter().any(|at| self.site.is_local(at.ip))
+    }
+
+    /// Whether not all streams were followed during the call: silence then says nothing.
+    fn is_partly_seen(&self, call: &Call) -> bool {
+        call.answered.is_none_or(|answered| answered < self.partial_until)
     }
 
     /// Counts a problem, once a call, however many legs it has.
@@ -281,7 +286,9 @@ impl Media {
 
     /// The last packet of a conversation whose media came, is still to come, and has not come for so long that it is over.
     fn silent_since(&self, now: Timestamp, call: &Call) -> Option<Timestamp> {
-        let is_due = !call.sides.is_fax() && Party::BOTH.into_iter().any(|party| call.sides.expected(party));
+        let is_due = !call.sides.is_fax()
+            && !self.is_partly_seen(call)
+            && Party::BOTH.into_iter().any(|party| call.sides.expected(party));
         let parts = call.legs.iter().filter_map(|leg| self.bindings.call(*leg)).chain([call]);
         let last = parts.filter_map(|part| self.last_sign(part)).max().filter(|_| is_due)?;
         (now.nanos_since(last) >= self.settings.media_silence_nanos).then_some(last)

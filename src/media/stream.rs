@@ -6,7 +6,7 @@ use crate::quality::codec::{CodecId, MediaKind};
 use crate::time::Timestamp;
 use crate::wire::rtp::Packet;
 use crate::wire::sip::Party;
-use crate::wire::{Endpoint, Ip, Point};
+use crate::wire::{Datagram, Endpoint, Ip, Point};
 
 use super::candidates::Arrived;
 use super::home::Home;
@@ -26,6 +26,32 @@ pub struct Key {
     pub source_port: u16,
     pub destination_port: u16,
     pub ssrc: u32,
+}
+
+impl Key {
+    /// Of the stream with this SSRC that a datagram belongs to.
+    #[inline(always)]
+    pub fn of(datagram: &Datagram<'_>, ssrc: u32) -> Key {
+        let (source, destination) = (datagram.source, datagram.destination);
+        Key {
+            source_ip: source.ip,
+            destination_ip: destination.ip,
+            source_port: source.port,
+            destination_port: destination.port,
+            ssrc,
+        }
+    }
+}
+
+impl Key {
+    /// The same for both directions between two endpoints, well mixed in its highest bits.
+    pub fn pair(&self) -> u64 {
+        let words = [self.source_ip, self.destination_ip].map(|ip| ip.words().map(|word| word.wrapping_mul(MIX)));
+        let ends = [0, 1].map(|word| words[0][word].wrapping_add(words[1][word]));
+        let ports = u64::from(self.source_port).wrapping_add(u64::from(self.destination_port));
+        let mixed = (ends[0] ^ ends[1] ^ ends[1] >> 29 ^ ports).wrapping_mul(MIX);
+        (mixed ^ mixed >> 32).wrapping_mul(MIX)
+    }
 }
 
 impl Hash for Key {
@@ -50,6 +76,8 @@ impl Key {
     }
 }
 
+/// 2^64 divided by the golden ratio.
+const MIX: u64 = 0x9e37_79b9_7f4a_7c15;
 /// A change of the transit time beyond this, where the numbering breaks, is a new timestamp origin.
 const RESTART_NANOS: f64 = 5e9;
 /// RFC 3551 section 4.2: a packet holds up to 200 ms. A longer step is a silence.

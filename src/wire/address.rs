@@ -22,7 +22,7 @@ impl Ip {
     }
 
     /// The address as the tables hash it.
-    pub(super) const fn words(self) -> [u64; 2] {
+    pub const fn words(self) -> [u64; 2] {
         [self.0, self.1]
     }
 

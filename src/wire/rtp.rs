@@ -61,14 +61,19 @@ impl Packet {
         })
     }
 
-    /// Where padding and extension cannot be checked (cut by the capture, encrypted): only the fixed header and CSRCs.
-    #[cold]
+    /// Where padding cannot be checked (cut by the capture, encrypted): it counts as payload.
     fn parse_cut(bytes: &[u8], length: usize) -> Option<Packet> {
         let header = bytes.first_chunk::<12>()?;
         if header[0] >> 6 != 2 {
             return None;
         }
-        let header_length = 12 + 4 * usize::from(header[0] & 0x0f);
+        let mut header_length = 12 + 4 * usize::from(header[0] & 0x0f);
+        if header[0] & 0x10 != 0
+            && let Some(words) = bytes.get(header_length + 2..header_length + 4)
+        {
+            // RFC 3550 section 5.3.1: it counts the 32-bit words behind the first.
+            header_length += 4 + 4 * usize::from(u16::from_be_bytes([words[0], words[1]]));
+        }
         Some(Packet {
             ssrc: u32::from_be_bytes([header[8], header[9], header[10], header[11]]),
             timestamp: u32::from_be_bytes([header[4], header[5], header[6], header[7]]),
@@ -91,5 +96,33 @@ fn head(payload: &[u8]) -> u64 {
     match payload.first_chunk::<8>() {
         Some(bytes) => u64::from_be_bytes(*bytes),
         None => payload.iter().enumerate().map(|(n, byte)| u64::from(*byte) << (56 - 8 * n)).sum(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_capture_cuts_off_changes_nothing() {
+        for (flags, csrcs, extension) in
+            [(0x80, 0, None), (0x83, 3, None), (0x90, 0, Some(2)), (0x9f, 15, Some(3)), (0x90, 0, Some(0))]
+        {
+            let mut bytes = vec![flags, 0x88, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10];
+            bytes.extend(vec![0xcc; 4 * csrcs]);
+            if let Some(words) = extension {
+                bytes.extend([0xbe, 0xde, 0, words]);
+                bytes.extend(vec![0xee; 4 * usize::from(words)]);
+            }
+            let head = bytes.len();
+            bytes.extend(1..=160);
+            let whole = Packet::parse(&bytes, bytes.len());
+            assert!(whole.is_some_and(|packet| packet.payload_length == 160 && packet.head >> 56 == 1), "{flags:x}");
+            for cut in head + 8..bytes.len() {
+                assert_eq!(Packet::parse(&bytes[..cut], bytes.len()), whole, "{flags:x} cut at {cut}");
+            }
+            // Less than the header says less, and is taken nonetheless.
+            assert!(Packet::parse(&bytes[..12], bytes.len()).is_some());
+        }
     }
 }
