@@ -33,8 +33,8 @@ const READ_BATCHES: usize = 64;
 const HOUSEKEEPING: Duration = Duration::from_secs(1);
 /// Rings of an interface: two parts, or signalling and a share of media for each of 31 readers.
 const MAX_RINGS: usize = 64;
-/// How long a frame waits for those of other rings: the kernel keeps them for 50 ms, and this thread has other things to do.
-const HOLD: Duration = Duration::from_millis(80);
+/// How long a frame waits for those of other rings: the kernel keeps them for 100 ms, and this thread has other things to do.
+const HOLD: Duration = Duration::from_millis(150);
 
 pub struct Capture {
     config: Config,
@@ -272,6 +272,7 @@ impl Capture {
             ),
         }
         self.shared.follow(share);
+        self.slots.iter_mut().for_each(|slot| slot.follow(&self.config, share));
         self.engine.follow(share);
     }
 

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use crate::config::{Capture, PortRange};
+use crate::media::Share;
 use crate::wire::LinkType;
 
 use super::live::LiveError;
@@ -27,21 +28,31 @@ impl Part {
 
 /// Version 2 and no packet type of RTCP's (RFC 5761 section 4), in a datagram that is no fragment; BPF looks behind no other header, and
 /// `udp[]` not into IPv6. The length comes first: BPF drops a packet that it is to read beyond the end of.
-const RTP: &str = "(ip[6:2] & 0x3fff = 0 and udp[4:2] > 9 and udp[8] & 0xc0 = 0x80 and (udp[9] < 192 or udp[9] > 223)) \
-                   or (ip6[6] = 17 and ip6[44:2] > 9 and ip6[48] & 0xc0 = 0x80 and (ip6[49] < 192 or ip6[49] > 223))";
+const RTP: [&str; 2] = [
+    "ip[6:2] & 0x3fff = 0 and udp[4:2] > 9 and udp[8] & 0xc0 = 0x80 and (udp[9] < 192 or udp[9] > 223)",
+    "ip6[6] = 17 and ip6[44:2] > 9 and ip6[48] & 0xc0 = 0x80 and (ip6[49] < 192 or ip6[49] > 223)",
+];
+/// The sum that `media::Key::pair` makes.
+const PAIR: [&str; 2] = ["ip[12:4] + ip[16:4] + udp[0:2] + udp[2:2]", "ip6[20:4] + ip6[36:4] + ip6[40:2] + ip6[42:2]"];
 
-/// What a part's ring takes of all that is wanted.
-pub fn expression(capture: &Capture, link: LinkType, part: Part) -> String {
+/// What a part's ring takes of all that is wanted: of media, this share.
+pub fn expression(capture: &Capture, link: LinkType, part: Part, share: Share) -> String {
     let tunnels = ports(TUNNEL_PORTS.map(|port| PortRange { first: port, last: port }).iter());
     // First, as `vlan` moves the offsets of all that follows it.
-    let media = format!("({RTP}) and not ({tunnels})");
-    match part {
-        Part::Signalling => format!("not ({media}) and ({})", wanted(capture, link)),
-        Part::Media => match &capture.filter {
-            Some(own) => format!("{media} and ({own})"),
-            None => format!("{media} and ({})", ports(capture.sip_ports.iter().chain(&capture.media_ports))),
-        },
+    let media = |[v4, v6]: [&str; 2]| format!("(({v4}) or ({v6})) and not ({tunnels})");
+    if part == Part::Signalling {
+        return format!("not ({}) and ({})", media(RTP), wanted(capture, link));
     }
+    let wanted = match &capture.filter {
+        Some(own) => own.clone(),
+        None => ports(capture.sip_ports.iter().chain(&capture.media_ports)),
+    };
+    if share == Share::ALL {
+        return format!("{} and ({wanted})", media(RTP));
+    }
+    let (mix, shift, parts) = (Share::MIX, Share::SHIFT, share.parts());
+    let [v4, v6] = [0, 1].map(|ip| format!("{} and ((({}) * {mix}) >> {shift}) < {parts}", RTP[ip], PAIR[ip]));
+    format!("{} and ({wanted})", media([&v4, &v6]))
 }
 
 /// The configured expression, or one that takes UDP from and to the SIP and media ports, TCP and SCTP from and to the SIP
@@ -120,6 +131,8 @@ fn merged<'a>(ranges: impl Iterator<Item = &'a PortRange>) -> Vec<PortRange> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::media::Key;
+    use crate::wire::{self, Decoded};
 
     fn capture(tunnels: bool) -> Capture {
         Capture {
@@ -159,7 +172,7 @@ mod tests {
         for link in [LinkType::ETHERNET, LinkType::LINUX_SLL, LinkType::LINUX_SLL2, LinkType::RAW_BSD, LinkType::NULL] {
             let nowhere = pcap::Capture::dead(pcap::Linktype(link.0.into())).expect("a link type");
             for part in [Part::Signalling, Part::Media] {
-                let expression = expression(&capture, link, part);
+                let expression = expression(&capture, link, part, Share::ALL.half());
                 assert!(nowhere.compile(&expression, true).is_ok(), "{expression}");
             }
         }
@@ -221,10 +234,32 @@ mod tests {
             for (frame, expected) in &frames {
                 assert!(takes(&wanted(&capture, LinkType::ETHERNET), frame), "{frame:x?}");
                 for part in Part::BOTH {
-                    let expression = expression(&capture, LinkType::ETHERNET, part);
+                    let expression = expression(&capture, LinkType::ETHERNET, part, Share::ALL);
                     assert_eq!(takes(&expression, frame), part == *expected, "{part:?}: {frame:x?}");
                 }
             }
+        }
+    }
+
+    #[test]
+    fn the_kernel_leaves_out_what_the_core_would() {
+        let nowhere = pcap::Capture::dead(pcap::Linktype::ETHERNET).expect("a link type");
+        let rtp: &[u8] = &[0x80, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 1, 0xff];
+        for halvings in 0..=6 {
+            let share = Share::of_halvings(halvings);
+            let expression = expression(&Capture::default(), LinkType::ETHERNET, Part::Media, share);
+            let program = nowhere.compile(&expression, true).expect("an expression");
+            let mut followed = 0;
+            for (v6, port) in [false, true].into_iter().flat_map(|v6| (20_000..20_500).map(move |port| (v6, port))) {
+                let frame = datagram(v6, port, 0, rtp);
+                let Ok(Decoded::Datagram(datagram)) = wire::decode(LinkType::ETHERNET, &frame) else {
+                    panic!("no datagram")
+                };
+                let is_followed = share.has(&Key::of(&datagram, 1));
+                assert_eq!(program.filter(&frame), is_followed, "{share:?} {frame:x?}");
+                followed += u32::from(is_followed);
+            }
+            assert!(followed.abs_diff(1000 >> halvings) < 20, "{followed} of 1000 at {share:?}");
         }
     }
 }

@@ -8,14 +8,16 @@ use pcap::{Active, Device};
 use tracing::info;
 
 use crate::config::Capture as Config;
+use crate::media::Share;
 use crate::time::Timestamp;
 use crate::wire::LinkType;
 
 pub use super::fanout::Group;
 use super::filter::{self, Part};
 
-/// How long the kernel may keep a packet to hand over many at once, milliseconds.
-const BATCH_MILLISECONDS: i32 = 50;
+/// How long the kernel may keep a packet to hand over many at once, milliseconds. After it a block is handed over however little is
+/// in it, and a quiet ring of 16 blocks bridges 16 times as long.
+const BATCH_MILLISECONDS: i32 = 100;
 /// The pseudo-interface that takes packets of all others.
 pub const ANY: &str = "any";
 /// What libpcap lists that carries no IP.
@@ -81,10 +83,10 @@ const SHARED_RINGS: u32 = 4;
 /// The smallest ring that is worth having, bytes; the configuration's own lower bound.
 const MIN_RING: u32 = 1 << 20;
 
-/// Of an interface's memory a quarter is signalling's, the rest shared by those who read media; libpcap's blocks of 256 KiB want some
-/// of them in a ring.
+/// Of an interface's memory half is signalling's, the other half shared by those who read media. Signalling fills less, but libpcap's
+/// blocks are 256 KiB each, and what counts is their number.
 fn ring_size(config: &Config, part: Part) -> u32 {
-    let signalling = config.ring_size / 4;
+    let signalling = config.ring_size / 2;
     let readers = u32::try_from(config.workers.saturating_sub(1)).unwrap_or(u32::MAX).max(1);
     let size = if part == Part::Signalling { signalling } else { (config.ring_size - signalling) / readers };
     size.max(MIN_RING)
@@ -122,6 +124,7 @@ fn is_network(device: &Device) -> bool {
 pub struct Interface {
     capture: pcap::Capture<Active>,
     link: LinkType,
+    part: Part,
 }
 
 /// Frames lost since the interface was opened, as libpcap counts them.
@@ -132,8 +135,13 @@ pub struct Drops {
 }
 
 impl Interface {
-    /// Opens a part of an interface for reading without blocking; with a group, a share of that part.
-    pub fn open(name: &str, config: &Config, part: Part, group: Option<&Group>) -> Result<Interface, LiveError> {
+    /// Opens a part of an interface for reading without blocking, of media this share; with a group, what it deals out to this ring.
+    pub fn open(
+        name: &str,
+        config: &Config,
+        (part, share): (Part, Share),
+        group: Option<&Group>,
+    ) -> Result<Interface, LiveError> {
         let failed = |source| explain(name, source);
         let mut capture = pcap::Capture::from_device(name)
             .map_err(failed)?
@@ -147,18 +155,24 @@ impl Interface {
             info!("libpcap before 1.10: `any` does not tell interfaces apart");
         }
         let link = LinkType(capture.get_datalink().0 as u16);
-        let filter = filter::expression(config, link, part);
-        if let Err(reason) = capture.filter(&filter, true) {
-            return Err(LiveError::Filter { filter, reason: reason.to_string() });
-        }
         let capture = capture.setnonblock().map_err(failed)?;
+        let mut interface = Interface { capture, link, part };
+        let filter = interface.follow(config, share)?;
         info!(interface = %name, ?part, %filter, "capturing");
-        let interface = Interface { capture, link };
         if let Some(group) = group {
             let shared = |source| LiveError::Share { interface: name.to_owned(), source };
             group.join(interface.fd()).map_err(shared)?;
         }
         Ok(interface)
+    }
+
+    /// From now on takes this share of media; gives the filter that does it.
+    pub fn follow(&mut self, config: &Config, share: Share) -> Result<String, LiveError> {
+        let filter = filter::expression(config, self.link, self.part, share);
+        match self.capture.filter(&filter, true) {
+            Ok(()) => Ok(filter),
+            Err(reason) => Err(LiveError::Filter { filter, reason: reason.to_string() }),
+        }
     }
 
     /// What becomes readable when frames wait.
@@ -230,9 +244,9 @@ mod tests {
     #[test]
     fn the_parts_of_an_interface_share_its_memory() {
         const MIB: u32 = 1 << 20;
-        for (workers, media) in [(1, 6 * MIB), (2, 6 * MIB), (4, 2 * MIB), (32, MIB)] {
+        for (workers, media) in [(1, 4 * MIB), (2, 4 * MIB), (3, 2 * MIB), (32, MIB)] {
             let config = Config { ring_size: 8 * MIB, workers, ..Config::default() };
-            assert_eq!((ring_size(&config, Part::Signalling), ring_size(&config, Part::Media)), (2 * MIB, media));
+            assert_eq!((ring_size(&config, Part::Signalling), ring_size(&config, Part::Media)), (4 * MIB, media));
         }
     }
 }

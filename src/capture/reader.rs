@@ -99,6 +99,7 @@ impl Reader {
     fn read(&mut self, at: usize) {
         let share = Share::of_halvings(self.shared.halvings.load(Ordering::Relaxed));
         let (slot, source, lost) = &mut self.slots[at];
+        slot.follow(&self.config, share);
         let mut batch = self.pool.blank(slot.index);
         let Some(ring) = slot.ring(0) else { return self.pool.keep(batch) };
         let link = ring.link();

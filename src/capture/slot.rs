@@ -8,6 +8,7 @@ use pcap::Error;
 use tracing::{debug, warn};
 
 use crate::config::Capture as Config;
+use crate::media::Share;
 
 use super::filter::Part;
 use super::live::{Drops, Group, Interface, LiveError};
@@ -24,6 +25,8 @@ pub struct Slot {
     /// Number in the core.
     pub index: usize,
     wanted: Vec<Wanted>,
+    /// What is wanted of media.
+    share: Share,
     /// One for each part; none while it is closed.
     rings: Vec<Interface>,
     retry: Instant,
@@ -35,7 +38,7 @@ impl Slot {
     /// Closed, to be opened at once.
     pub fn new(name: &str, index: usize, wanted: Vec<Wanted>) -> Slot {
         let (name, retry, drops_before) = (name.to_owned(), Instant::now(), Drops::default());
-        Slot { name, index, wanted, rings: Vec::new(), retry, drops_before }
+        Slot { name, index, wanted, share: Share::ALL, rings: Vec::new(), retry, drops_before }
     }
 
     pub fn is_open(&self) -> bool {
@@ -53,9 +56,25 @@ impl Slot {
     /// Opens all rings, or none.
     pub fn open(&mut self, config: &Config) -> Result<(), LiveError> {
         self.retry = Instant::now() + config.reopen_interval;
-        let open = |wanted: &Wanted| Interface::open(&self.name, config, wanted.part, wanted.group.as_ref());
+        let open =
+            |wanted: &Wanted| Interface::open(&self.name, config, (wanted.part, self.share), wanted.group.as_ref());
         self.rings = self.wanted.iter().map(open).collect::<Result<_, _>>()?;
         Ok(())
+    }
+
+    /// From now on takes this share of media, and leaves the rest to the kernel.
+    pub fn follow(&mut self, config: &Config, share: Share) {
+        if self.share == share {
+            return;
+        }
+        self.share = share;
+        for (ring, wanted) in self.rings.iter_mut().zip(&self.wanted) {
+            if wanted.part == Part::Media
+                && let Err(error) = ring.follow(config, share)
+            {
+                warn!(interface = %self.name, "cannot change which media the kernel hands over: {error}");
+            }
+        }
     }
 
     /// Whether it was closed, it was time to try again, and it is open now.

@@ -6,6 +6,7 @@ use clap::Args;
 
 use crate::capture::filter::{self, Part};
 use crate::capture::hep;
+use crate::media::Share;
 use crate::wire::LinkType;
 
 use super::ConfigArgs;
@@ -23,7 +24,7 @@ pub fn run(args: &CheckArgs) -> ExitCode {
         Err(status) => return status,
     };
     let wanted = filter::wanted(&config.capture, LinkType::ETHERNET);
-    let parts = Part::BOTH.map(|part| filter::expression(&config.capture, LinkType::ETHERNET, part));
+    let parts = Part::BOTH.map(|part| filter::expression(&config.capture, LinkType::ETHERNET, part, Share::ALL.half()));
     // What was typed first: that is what an error should speak of.
     if let Err(error) = [&wanted].into_iter().chain(&parts).try_for_each(|expression| filter::compile(expression)) {
         return super::fail(error);

@@ -175,12 +175,11 @@ impl Engine {
         true
     }
 
-    /// Counts frames of streams that are not followed for now.
+    /// Counts frames that were read of streams that are not followed for now.
     pub fn left_out(&mut self, interface: usize, packets: u64, bytes: u64) {
         if let Some(numbers) = self.interfaces.get_mut(interface) {
             numbers.packets += packets;
             numbers.bytes += bytes;
-            numbers.left_out += packets;
         }
     }
 

@@ -43,17 +43,11 @@ static UP: Family = Family::gauge(
 );
 static REOPENS: Family =
     Family::counter("capture_reopens_total", "", LABELS, "How often an interface that had gone was captured again.");
-static LEFT_OUT: Family = Family::counter(
-    "capture_left_out_packets_total",
-    "",
-    LABELS,
-    "RTP packets of streams that are not followed, as there was more traffic than this program could read (capture.shed_media).",
-);
 static SHARE: Family = Family::gauge(
     "capture_media_share",
     "",
     &[],
-    "Ratio of the RTP streams that are followed: 1 is all; less while there is more traffic than this program can read.",
+    "Ratio of the RTP streams that are followed: 1 is all, less while there is more traffic than this program can read (capture.shed_media).",
 );
 static TRACKED: Family =
     Family::gauge("sidetone_tracked_entries", "", &["table"], "Entries in each table of the packet path.");
@@ -65,20 +59,8 @@ static EVICTED: Family = Family::counter(
 );
 
 /// The families of this folder, in the order of the catalogue.
-pub static FAMILIES: &[&Family] = &[
-    &PACKETS,
-    &BYTES,
-    &DROPPED,
-    &UNDECODED,
-    &SEEN_TWICE,
-    &LEFT_OUT,
-    &SHARE,
-    &LAST_PACKET,
-    &UP,
-    &REOPENS,
-    &TRACKED,
-    &EVICTED,
-];
+pub static FAMILIES: &[&Family] =
+    &[&PACKETS, &BYTES, &DROPPED, &UNDECODED, &SEEN_TWICE, &SHARE, &LAST_PACKET, &UP, &REOPENS, &TRACKED, &EVICTED];
 
 /// Numbers of one interface, or of `file`.
 #[derive(Clone, Debug)]
@@ -94,8 +76,6 @@ pub struct InterfaceNumbers {
     pub dropped_interface: u64,
     /// No room in a queue of our own.
     pub dropped_queue: u64,
-    /// Of streams that are not followed.
-    pub left_out: u64,
     pub up: bool,
     pub reopens: u64,
 }
@@ -112,7 +92,6 @@ impl InterfaceNumbers {
             dropped_kernel: 0,
             dropped_interface: 0,
             dropped_queue: 0,
-            left_out: 0,
             up: false,
             reopens: 0,
         }
@@ -131,7 +110,6 @@ impl InterfaceNumbers {
             out.add(&UNDECODED, vec![interface(), fixed(reason.reason())], Value::Counter(count));
         }
         out.add(&SEEN_TWICE, vec![interface()], Value::Counter(self.seen_twice));
-        out.add(&LEFT_OUT, vec![interface()], Value::Counter(self.left_out));
         out.add(&LAST_PACKET, vec![interface()], Value::Gauge(self.last_packet.seconds()));
         out.add(&UP, vec![interface()], Value::Gauge(f64::from(u8::from(self.up))));
         out.add(&REOPENS, vec![interface()], Value::Counter(self.reopens));

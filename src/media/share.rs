@@ -32,9 +32,19 @@ impl Share {
         1.0 / f64::from(1u32 << self.0)
     }
 
+    /// Whether it holds what has this sum of [`Key::pair`].
     #[inline]
     pub fn has(self, key: &Key) -> bool {
-        self.0 == 0 || key.pair() >> (64 - self.0) == 0
+        self.0 == 0 || key.pair().wrapping_mul(Share::MIX) >> Share::SHIFT < self.parts()
+    }
+
+    /// The sum of a pair is mixed by this, and shifted so that one of 64 parts is left: few steps, as the kernel does the same.
+    pub const MIX: u32 = 0x9e37_79b1;
+    pub const SHIFT: u32 = 32 - Share::LEAST as u32;
+
+    /// How many of the 64 parts are followed.
+    pub fn parts(self) -> u32 {
+        1 << (Share::LEAST - self.0)
     }
 }
 

@@ -44,13 +44,11 @@ impl Key {
 }
 
 impl Key {
-    /// The same for both directions between two endpoints, well mixed in its highest bits.
-    pub fn pair(&self) -> u64 {
-        let words = [self.source_ip, self.destination_ip].map(|ip| ip.words().map(|word| word.wrapping_mul(MIX)));
-        let ends = [0, 1].map(|word| words[0][word].wrapping_add(words[1][word]));
-        let ports = u64::from(self.source_port).wrapping_add(u64::from(self.destination_port));
-        let mixed = (ends[0] ^ ends[1] ^ ends[1] >> 29 ^ ports).wrapping_mul(MIX);
-        (mixed ^ mixed >> 32).wrapping_mul(MIX)
+    /// The sum of addresses (of IPv6 the last 32 bits) and ports: the same for both directions between two endpoints.
+    pub fn pair(&self) -> u32 {
+        let [source, destination] = [self.source_ip, self.destination_ip].map(|ip| ip.words()[1] as u32);
+        let ports = u32::from(self.source_port) + u32::from(self.destination_port);
+        source.wrapping_add(destination).wrapping_add(ports)
     }
 }
 
@@ -76,8 +74,6 @@ impl Key {
     }
 }
 
-/// 2^64 divided by the golden ratio.
-const MIX: u64 = 0x9e37_79b9_7f4a_7c15;
 /// A change of the transit time beyond this, where the numbering breaks, is a new timestamp origin.
 const RESTART_NANOS: f64 = 5e9;
 /// RFC 3551 section 4.2: a packet holds up to 200 ms. A longer step is a silence.
