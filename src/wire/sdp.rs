@@ -82,11 +82,17 @@ struct Session {
 
 /// Reads the media sections of a session description; what it does not know it passes over.
 pub fn parse(body: &[u8]) -> Vec<Media> {
+    // Lines end with LF, CR before it or not; where there is no LF, with CR.
+    match scan::find(body, b'\n') {
+        Some(_) => parse_lines::<b'\n'>(body),
+        None => parse_lines::<b'\r'>(body),
+    }
+}
+
+fn parse_lines<const END: u8>(body: &[u8]) -> Vec<Media> {
     let mut session = Session::default();
     let mut sections: Vec<Media> = Vec::with_capacity(1);
-    // Lines end with LF, CR before it or not; where there is no LF, with CR.
-    let end = if scan::find(body, b'\n').is_some() { b'\n' } else { b'\r' };
-    let (mut ends, mut from) = (Places::of(end, body), 0);
+    let (mut ends, mut from) = (Places::<END>::of(body), 0);
     while from < body.len() {
         let end = ends.next().unwrap_or(body.len());
         let line = &body[from..end];

@@ -1,13 +1,16 @@
 //! SIP messages (RFC 3261 section 7) as they are on real wires: a scanner that borrows and never allocates.
 
-use super::scan::{self, Places, find, trim_end, trim_start};
+use super::scan::{find, trim_end};
 
+mod fields;
 pub mod framing;
 mod header;
 mod method;
 
 pub use header::{Name, host_of, parameter, uri_of, user_of, values, via_parameter};
 pub use method::Method;
+
+use fields::{Field, Fields, Known, mark};
 
 /// The longest Call-ID that is taken for one; longer ones are refused, so that no table keeps them.
 pub const MAX_CALL_ID: usize = 512;
@@ -122,7 +125,8 @@ impl<'a> Message<'a> {
     /// form (RFC 3261 section 7.3.3). Where there may be one it scans the header again.
     pub fn headers<'n>(&self, name: &'n [u8], compact: Option<u8>) -> impl Iterator<Item = &'a [u8]> + use<'a, 'n> {
         let wanted = mark(name) | compact.map_or(0, |letter| mark(&[letter]));
-        let fields = (self.marks & wanted != 0).then(|| Fields::of(self.head).fuse());
+        let mut fields = Fields::of(self.head);
+        let fields = (self.marks & wanted != 0).then(|| std::iter::from_fn(move || fields.read()).fuse());
         fields
             .into_iter()
             .flatten()
@@ -169,12 +173,9 @@ pub fn parse(payload: &[u8]) -> Result<Content<'_>, Malformed> {
     if bytes.iter().all(|&b| b == 0 || b == b' ') {
         return Ok(Content::KeepAlive);
     }
-    let mut ends = Places::of(b'\n', bytes);
-    let line_end = ends.next().unwrap_or(bytes.len());
-    let start = start_line(trim_end(&bytes[..line_end]))?;
-    let mut fields = Fields { text: bytes, from: (line_end + 1).min(bytes.len()), ends };
+    let (first_line, mut fields) = Fields::of_message(bytes);
     let mut message = Message {
-        start,
+        start: start_line(first_line)?,
         call_id: &[],
         from: &[],
         to: &[],
@@ -263,82 +264,7 @@ fn status_line<'a>(version: &[u8], rest: &[u8]) -> Result<Start<'a>, Malformed> 
     }
 }
 
-/// A header field.
-struct Field<'a> {
-    name: &'a [u8],
-    /// The name as [`scan::name`] has it; 0 where it is longer.
-    key: u128,
-    value: &'a [u8],
-}
-
-/// The header fields; when they are done, the body begins at `from`.
-struct Fields<'a> {
-    text: &'a [u8],
-    /// Where the next line begins.
-    from: usize,
-    ends: Places<'a>,
-}
-
-impl<'a> Fields<'a> {
-    fn of(text: &'a [u8]) -> Fields<'a> {
-        Fields { text, from: 0, ends: Places::of(b'\n', text) }
-    }
-
-    #[inline(always)]
-    fn read(&mut self) -> Option<Field<'a>> {
-        let text = self.text;
-        loop {
-            let start = self.from;
-            let mut end = self.ends.next().unwrap_or(text.len());
-            let mut line = trim_end(&text[start..end]);
-            if line.is_empty() {
-                self.from = (end + 1).min(text.len());
-                return None;
-            }
-            if let Some(b' ' | b'\t') = text.get(end + 1) {
-                end = self.fold(end);
-                line = trim_end(&text[start..end]);
-            }
-            self.from = (end + 1).min(text.len());
-            let word = text[start..].first_chunk::<16>();
-            let near = word.and_then(|word| scan::find_near(word, b':'));
-            let Some(colon) = near.or_else(|| find(line, b':')).filter(|at| *at < line.len()) else { continue };
-            let (name, value) = (trim_end(&line[..colon]), trim_start(&line[colon + 1..]));
-            let key = match word {
-                Some(word) if near.is_some() => scan::folded(word, name.len()),
-                _ if name.len() <= 16 => scan::folded_start(name, name.len()),
-                _ => 0,
-            };
-            return Some(Field { name, key, value });
-        }
-    }
-
-    /// Where a field ends that has further lines folded onto it (RFC 3261 section 7.3.1).
-    #[cold]
-    fn fold(&mut self, mut end: usize) -> usize {
-        while let Some(b' ' | b'\t') = self.text.get(end + 1) {
-            end = self.ends.next().unwrap_or(self.text.len());
-        }
-        end
-    }
-}
-
-impl<'a> Iterator for Fields<'a> {
-    type Item = Field<'a>;
-
-    fn next(&mut self) -> Option<Field<'a>> {
-        self.read()
-    }
-}
-
-/// One of 64 bits for a name, by its first letter and its length: what has another bit is another name.
-#[inline]
-fn mark(name: &[u8]) -> u64 {
-    let first = name.first().map_or(0, |first| usize::from(first | 0x20));
-    1 << ((first * 7 + name.len()) & 63)
-}
-
-/// Keeps a field that later stages need; the first of a kind wins. Compact forms: RFC 3261 section 7.3.3.
+/// Keeps a field that later stages need; the first of a kind wins.
 #[inline(always)]
 fn take<'a>(field: &Field<'a>, message: &mut Message<'a>, length: &mut Option<Option<usize>>) {
     let value = field.value;
@@ -347,46 +273,22 @@ fn take<'a>(field: &Field<'a>, message: &mut Message<'a>, length: &mut Option<Op
             *kept = value;
         }
     };
-    message.marks |= mark(field.name);
-    match field.key {
-        names::VIA | names::V if message.via.is_empty() => message.via = header::first_value(value),
-        names::FROM | names::F => keep(&mut message.from),
-        names::TO | names::T => keep(&mut message.to),
-        names::CALL_ID | names::I => keep(&mut message.call_id),
-        names::CSEQ if message.cseq.is_none() => message.cseq = header::cseq(value),
-        names::CONTACT | names::M => keep(&mut message.contact),
-        names::CONTENT_LENGTH | names::L if length.is_none() => {
+    message.marks |= field.mark();
+    match field.known() {
+        None => {}
+        Some(Known::Via) if message.via.is_empty() => message.via = header::first_value(value),
+        Some(Known::From) => keep(&mut message.from),
+        Some(Known::To) => keep(&mut message.to),
+        Some(Known::CallId) => keep(&mut message.call_id),
+        Some(Known::CSeq) if message.cseq.is_none() => message.cseq = header::cseq(value),
+        Some(Known::Contact) => keep(&mut message.contact),
+        Some(Known::ContentLength) if length.is_none() => {
             *length = Some(header::number(value).map(|n| n as usize));
         }
-        names::CONTENT_TYPE | names::C => keep(&mut message.content_type),
-        names::EXPIRES if message.expires.is_none() => message.expires = header::number(value),
-        names::USER_AGENT => keep(&mut message.user_agent),
-        names::AUTHORIZATION => message.has_credentials = true,
-        0 if field.name.eq_ignore_ascii_case(b"proxy-authorization") => message.has_credentials = true,
-        _ => {}
+        Some(Known::ContentType) => keep(&mut message.content_type),
+        Some(Known::Expires) if message.expires.is_none() => message.expires = header::number(value),
+        Some(Known::UserAgent) => keep(&mut message.user_agent),
+        Some(Known::Credentials) => message.has_credentials = true,
+        Some(Known::Via | Known::CSeq | Known::ContentLength | Known::Expires) => {}
     }
-}
-
-/// The header fields that are read of every message.
-mod names {
-    use super::scan::name;
-
-    pub const VIA: u128 = name(b"via");
-    pub const V: u128 = name(b"v");
-    pub const FROM: u128 = name(b"from");
-    pub const F: u128 = name(b"f");
-    pub const TO: u128 = name(b"to");
-    pub const T: u128 = name(b"t");
-    pub const CALL_ID: u128 = name(b"call-id");
-    pub const I: u128 = name(b"i");
-    pub const CSEQ: u128 = name(b"cseq");
-    pub const CONTACT: u128 = name(b"contact");
-    pub const M: u128 = name(b"m");
-    pub const CONTENT_LENGTH: u128 = name(b"content-length");
-    pub const L: u128 = name(b"l");
-    pub const CONTENT_TYPE: u128 = name(b"content-type");
-    pub const C: u128 = name(b"c");
-    pub const EXPIRES: u128 = name(b"expires");
-    pub const USER_AGENT: u128 = name(b"user-agent");
-    pub const AUTHORIZATION: u128 = name(b"authorization");
 }

@@ -4,7 +4,7 @@ use memchr::{memchr, memmem, memrchr};
 
 use super::header;
 use super::method::{Method, is_token, is_token_byte};
-use super::{Content, Fields, Malformed, Start, names, parse, start_line, trim_end};
+use super::{Content, Fields, Known, Malformed, Start, parse, start_line, trim_end};
 
 /// The longest head (start line and header fields) that is taken for one: what one UDP datagram could hold.
 pub const MAX_HEAD: usize = 64 << 10;
@@ -125,8 +125,8 @@ pub fn body_length(head: &[u8]) -> Length {
         if !matches!(rest.first(), Some(b'c' | b'C' | b'l' | b'L')) {
             continue;
         }
-        let Some(field) = Fields::of(rest).next() else { continue };
-        if matches!(field.key, names::L | names::CONTENT_LENGTH) {
+        let Some(field) = Fields::of(rest).read() else { continue };
+        if field.known() == Some(Known::ContentLength) {
             return match header::number(field.value) {
                 Some(length) if length as usize <= MAX_BODY => Length::Known(length as usize),
                 _ => Length::Unusable,
