@@ -4,7 +4,7 @@ use std::hash::BuildHasher;
 
 use foldhash::fast::RandomState;
 
-use crate::wire::sip::{Message, Name, Start, parameter, via_parameter};
+use crate::wire::sip::{Message, Start, tag_of};
 
 /// Fingerprints of the parts of a message that name its dialog and its transaction (RFC 3261 sections 12, 17.1.3).
 #[derive(Clone, Copy, Debug)]
@@ -23,13 +23,12 @@ pub struct Marks {
 impl Marks {
     /// `call_id` is the fingerprint of the message's Call-ID.
     pub fn of(message: &Message<'_>, call_id: u64, hasher: &RandomState) -> Marks {
-        let tag = |value| parameter(value, Name::TAG);
-        let from_tag = hasher.hash_one(tag(message.from));
-        let to_tag = tag(message.to).filter(|tag| !tag.is_empty()).map(|tag| hasher.hash_one(Some(tag)));
+        let from_tag = hasher.hash_one(tag_of(message.from));
+        let to_tag = tag_of(message.to).filter(|tag| !tag.is_empty()).map(|tag| hasher.hash_one(Some(tag)));
         let request = hasher.hash_one((call_id, from_tag, message.cseq));
         Marks {
             call_id,
-            branch: hasher.hash_one(via_parameter(message.via, Name::BRANCH)),
+            branch: hasher.hash_one(message.branch),
             from_tag,
             to_tag,
             request,

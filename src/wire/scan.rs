@@ -89,15 +89,34 @@ fn short(bytes: &[u8]) -> [u8; LANE] {
 /// Where `byte` stands last.
 #[inline]
 pub(super) fn find_last(bytes: &[u8], byte: u8) -> Option<usize> {
+    find_last_of(bytes, [byte])
+}
+
+/// Where the last one of some bytes stands.
+#[inline]
+pub(super) fn find_last_of<const N: usize>(bytes: &[u8], wanted: [u8; N]) -> Option<usize> {
     let (rest, lanes) = bytes.as_rchunks::<LANE>();
+    let any = |lane: &[u8; LANE]| wanted.iter().fold(0, |all, byte| all | matches(lane, *byte));
     for (at, lane) in lanes.iter().enumerate().rev() {
-        let mask = matches(lane, byte);
+        let mask = any(lane);
         if mask != 0 {
             return Some(rest.len() + at * LANE + mask.ilog2() as usize);
         }
     }
-    let mask = matches(&short(rest), byte) & ((1 << rest.len()) - 1);
+    let mask = any(&short(rest)) & ((1 << rest.len()) - 1);
     (mask != 0).then(|| mask.ilog2() as usize)
+}
+
+/// Whether one of two bytes stands anywhere.
+#[inline]
+pub(super) fn has_either(bytes: &[u8], one: u8, other: u8) -> bool {
+    let either = |lane: &[u8; LANE]| matches(lane, one) | matches(lane, other);
+    let (lanes, rest) = bytes.as_chunks();
+    let last = match bytes.last_chunk() {
+        Some(last) => either(last),
+        None => either(&short(rest)) & ((1 << rest.len()) - 1),
+    };
+    lanes.iter().fold(last, |all, lane| all | either(lane)) != 0
 }
 
 /// Where `byte` stands first among the first 16 bytes.
@@ -259,6 +278,12 @@ mod tests {
                 assert_eq!(find_last(&bytes[..=at], b':'), Some(at), "{at} of {length}");
                 assert_eq!(find_last(&bytes, b':'), Some(length - 1), "{at} of {length}");
                 assert_eq!(find(&bytes, b'\n'), None);
+                assert!(
+                    has_either(&bytes, b':', b'?') && has_either(&bytes, b'?', b':') && !has_either(&bytes, b'?', b'!')
+                );
+                bytes[at] = b';';
+                assert_eq!(find_last_of(&bytes[..=at], [b':', b';']), Some(at));
+                assert_eq!(has_either(&bytes, b';', b'!'), true);
             }
         }
         // A byte above one that matches must not be taken for it.

@@ -11,6 +11,8 @@ use crate::quality::codec::CodecId;
 /// Media descriptions and payload types that are kept; the rest of a longer SDP is passed over.
 const MAX_MEDIA: usize = 16;
 const MAX_FORMATS: usize = 32;
+/// The format parameter that is read.
+const OCTET_ALIGN: &[u8] = b"octet-align=1";
 /// ICE candidates that are kept of one media description.
 const MAX_CANDIDATES: usize = 8;
 
@@ -122,20 +124,36 @@ fn parse_lines<const END: u8>(body: &[u8]) -> Vec<Media> {
 }
 
 fn attribute(media: &mut Media, value: &[u8]) {
-    match cut(value, b':') {
-        Some((b"rtpmap", map)) => rtpmap(media, map),
-        Some((b"rtcp", place)) => media.rtcp = rtcp(place, media.receives_at),
-        Some((b"fmtp", parameters)) => fmtp(media, parameters),
-        Some((b"candidate", line)) => {
-            let room = media.candidates.len() < MAX_CANDIDATES;
-            media.candidates.extend(candidate(line).filter(|_| room));
-        }
-        Some(_) => media.keyed |= is_key(value),
-        None => {
-            if let Some((sends, receives)) = direction(value) {
-                (media.sends, media.receives) = (sends, receives);
+    // Most are others, and told by their first letter.
+    match value.first() {
+        Some(b'r') => {
+            if let Some(map) = value.strip_prefix(b"rtpmap:") {
+                rtpmap(media, map);
+            } else if let Some(place) = value.strip_prefix(b"rtcp:") {
+                media.rtcp = rtcp(place, media.receives_at);
+            } else {
+                redirect(media, value);
             }
         }
+        Some(b'f') => match value.strip_prefix(b"fmtp:") {
+            Some(parameters) => fmtp(media, parameters),
+            None => media.keyed |= is_key(value),
+        },
+        Some(b'c' | b'k' | b'z') => match value.strip_prefix(b"candidate:") {
+            Some(line) => {
+                let room = media.candidates.len() < MAX_CANDIDATES;
+                media.candidates.extend(candidate(line).filter(|_| room));
+            }
+            None => media.keyed |= is_key(value),
+        },
+        Some(b's' | b'i' | b'\t'..=b' ') => redirect(media, value),
+        _ => {}
+    }
+}
+
+fn redirect(media: &mut Media, value: &[u8]) {
+    if let Some((sends, receives)) = direction(value) {
+        (media.sends, media.receives) = (sends, receives);
     }
 }
 
@@ -169,6 +187,11 @@ fn candidate(value: &[u8]) -> Option<Endpoint> {
 
 /// The session description in a body: all of it, or the part of a multipart body (RFC 5621).
 pub fn find<'a>(content_type: &[u8], body: &'a [u8]) -> Option<&'a [u8]> {
+    match content_type {
+        b"application/sdp" => return Some(body),
+        b"" if body.is_empty() => return None,
+        _ => {}
+    }
     let mime = multipart::media_type(content_type);
     if mime.eq_ignore_ascii_case(b"application/sdp") || (mime.is_empty() && body.starts_with(b"v=0")) {
         return Some(body);
@@ -186,10 +209,11 @@ pub fn find<'a>(content_type: &[u8], body: &'a [u8]) -> Option<&'a [u8]> {
 /// `IN IP4 192.0.2.1`, with a multicast TTL cut off.
 fn connection(value: &[u8]) -> Option<Ip> {
     let address = match value.strip_prefix(b"IN IP4 ") {
-        Some(rest) => words(rest).next()?,
+        Some(rest) => skip_spaces(rest),
         None => words(value).nth(2)?,
     };
-    address_of(cut(address, b'/').map_or(address, |(address, _time_to_live)| address))
+    let end = address.iter().position(|b| matches!(b, b' ' | b'/'));
+    address_of(&address[..end.unwrap_or(address.len())])
 }
 
 fn readdress(media: &mut Media, address: Option<Ip>) {
@@ -250,10 +274,8 @@ fn rtcp(value: &[u8], media: Option<Endpoint>) -> Option<Endpoint> {
 fn words(value: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut rest = value;
     std::iter::from_fn(move || {
-        while let [b' ', more @ ..] = rest {
-            rest = more;
-        }
-        let (word, more) = rest.split_at(scan::find(rest, b' ').unwrap_or(rest.len()));
+        rest = skip_spaces(rest);
+        let (word, more) = rest.split_at(rest.iter().position(|b| *b == b' ').unwrap_or(rest.len()));
         rest = more;
         (!word.is_empty()).then_some(word)
     })
@@ -297,29 +319,42 @@ fn contains(text: &[u8], part: &[u8]) -> bool {
 
 /// `97 opus/48000/2`
 fn rtpmap(media: &mut Media, value: &[u8]) {
-    let mut words = words(value);
-    let number = words.next().and_then(digits::<u8>);
-    let (Some(number), Some(encoding)) = (number, words.next()) else { return };
-    let Some((name, rest)) = cut(encoding, b'/') else { return };
-    let clock = cut(rest, b'/').map_or(rest, |(clock, _channels)| clock);
-    let Some(clock_rate) = digits::<u32>(clock) else { return };
+    let Some((number, encoding)) = numbered(value) else { return };
+    if media.formats.iter().all(|format| format.payload_type != number) {
+        return;
+    }
+    let Some(end) = encoding.iter().position(|b| matches!(b, b' ' | b'/')) else { return };
+    let (name, Some(rest)) = (&encoding[..end], encoding[end..].strip_prefix(b"/")) else { return };
+    let Some((clock_rate, [] | [b' ' | b'/', ..])) = scan::digits(rest) else { return };
+    let codec = CodecId::from_encoding(name);
     for format in media.formats.iter_mut().filter(|format| format.payload_type == number) {
-        (format.codec, format.clock_rate) = (CodecId::from_encoding(name), clock_rate);
+        (format.codec, format.clock_rate) = (codec, clock_rate);
     }
 }
 
-/// What stands before and behind the first `at`.
-fn cut(text: &[u8], at: u8) -> Option<(&[u8], &[u8])> {
-    let at = scan::find(text, at)?;
-    Some((&text[..at], &text[at + 1..]))
+/// A payload type, and what the next word begins with: `97 opus/48000/2`.
+fn numbered(value: &[u8]) -> Option<(u8, &[u8])> {
+    let (number, rest) = scan::digits(skip_spaces(value))?;
+    let rest = rest.strip_prefix(b" ")?;
+    Some((u8::try_from(number).ok()?, skip_spaces(rest)))
+}
+
+fn skip_spaces(mut text: &[u8]) -> &[u8] {
+    while let [b' ', rest @ ..] = text {
+        text = rest;
+    }
+    text
 }
 
 /// `97 mode-set=0,2; octet-align=1`
 fn fmtp(media: &mut Media, value: &[u8]) {
-    let mut words = value.splitn(2, |&b| b == b' ');
-    let number = words.next().and_then(digits::<u8>);
-    let (Some(number), Some(parameters)) = (number, words.next()) else { return };
-    let aligned = parameters.split(|&b| b == b';').any(|one| one.trim_ascii().eq_ignore_ascii_case(b"octet-align=1"));
+    let Some((number, parameters)) = scan::digits(value) else { return };
+    let (Some(parameters), Ok(number)) = (parameters.strip_prefix(b" "), u8::try_from(number)) else { return };
+    // The shortest one that says anything.
+    if parameters.len() < OCTET_ALIGN.len() {
+        return;
+    }
+    let aligned = parameters.split(|&b| b == b';').any(|one| one.trim_ascii().eq_ignore_ascii_case(OCTET_ALIGN));
     for format in media.formats.iter_mut().filter(|format| format.payload_type == number) {
         format.octet_aligned |= aligned;
     }

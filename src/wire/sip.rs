@@ -7,7 +7,7 @@ pub mod framing;
 mod header;
 mod method;
 
-pub use header::{Name, host_of, parameter, uri_of, user_of, values, via_parameter};
+pub use header::{Name, host_of, parameter, tag_of, uri_of, user_of, values};
 pub use method::Method;
 
 use fields::{Field, Fields, Known, mark};
@@ -96,8 +96,9 @@ pub struct Message<'a> {
     pub call_id: &'a [u8],
     pub from: &'a [u8],
     pub to: &'a [u8],
-    /// The topmost Via value.
+    /// The topmost Via value, and its branch.
     pub via: &'a [u8],
+    pub branch: Option<&'a [u8]>,
     pub cseq: Option<(u32, Method)>,
     /// The first Contact header's values.
     pub contact: &'a [u8],
@@ -180,6 +181,7 @@ pub fn parse(payload: &[u8]) -> Result<Content<'_>, Malformed> {
         from: &[],
         to: &[],
         via: &[],
+        branch: None,
         cseq: None,
         contact: &[],
         expires: None,
@@ -232,18 +234,22 @@ fn skip_line_ends(payload: &[u8]) -> &[u8] {
 
 /// `METHOD SP Request-URI SP SIP/2.0` or `SIP/2.0 SP code SP reason`; a status line without reason is taken.
 fn start_line(line: &[u8]) -> Result<Start<'_>, Malformed> {
+    if let Some((b"SIP/2.0 ", rest)) = line.split_first_chunk() {
+        return status(rest);
+    }
     let space = find(line, b' ').ok_or(Malformed::StartLine)?;
     let (first, rest) = (&line[..space], &line[space + 1..]);
     if first.len() > 4 && first[..4].eq_ignore_ascii_case(b"SIP/") {
-        return status_line(first, rest);
+        return if first.eq_ignore_ascii_case(b"SIP/2.0") { status(rest) } else { Err(Malformed::Version) };
     }
     let space = find(rest, b' ').ok_or(Malformed::StartLine)?;
     let (uri, version) = (&rest[..space], &rest[space + 1..]);
-    if uri.is_empty() || !method::is_token(first) {
+    let method = Method::from_bytes(first);
+    if uri.is_empty() || method == Method::Other && !method::is_token(first) {
         return Err(Malformed::StartLine);
     }
-    if version.eq_ignore_ascii_case(b"SIP/2.0") {
-        Ok(Start::Request { method: Method::from_bytes(first), uri })
+    if version == b"SIP/2.0" || version.eq_ignore_ascii_case(b"SIP/2.0") {
+        Ok(Start::Request { method, uri })
     } else if version.len() > 4 && version[..4].eq_ignore_ascii_case(b"SIP/") && find(version, b' ').is_none() {
         Err(Malformed::Version)
     } else {
@@ -251,13 +257,11 @@ fn start_line(line: &[u8]) -> Result<Start<'_>, Malformed> {
     }
 }
 
-fn status_line<'a>(version: &[u8], rest: &[u8]) -> Result<Start<'a>, Malformed> {
-    if !version.eq_ignore_ascii_case(b"SIP/2.0") {
-        return Err(Malformed::Version);
-    }
-    let digits = &rest[..find(rest, b' ').unwrap_or(rest.len())];
-    match digits {
-        [a @ b'1'..=b'6', b, c] if b.is_ascii_digit() && c.is_ascii_digit() => {
+/// What stands behind the version in a status line.
+fn status(rest: &[u8]) -> Result<Start<'static>, Malformed> {
+    match rest {
+        [a @ b'1'..=b'6', b @ b'0'..=b'9', c @ b'0'..=b'9']
+        | [a @ b'1'..=b'6', b @ b'0'..=b'9', c @ b'0'..=b'9', b' ', ..] => {
             Ok(Start::Response { code: u16::from(a - b'0') * 100 + u16::from(b - b'0') * 10 + u16::from(c - b'0') })
         }
         _ => Err(Malformed::StatusCode),
@@ -276,7 +280,7 @@ fn take<'a>(field: &Field<'a>, message: &mut Message<'a>, length: &mut Option<Op
     message.marks |= field.mark();
     match field.known() {
         None => {}
-        Some(Known::Via) if message.via.is_empty() => message.via = header::first_value(value),
+        Some(Known::Via) if message.via.is_empty() => (message.via, message.branch) = header::via(value),
         Some(Known::From) => keep(&mut message.from),
         Some(Known::To) => keep(&mut message.to),
         Some(Known::CallId) => keep(&mut message.call_id),

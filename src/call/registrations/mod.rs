@@ -15,7 +15,7 @@ use crate::call::agents::Family as Agent;
 use crate::expiring::Expiring;
 use crate::site::PeerId;
 use crate::time::Timestamp;
-use crate::wire::sip::{Message, Name, via_parameter};
+use crate::wire::sip::Message;
 
 use bindings::{Accepted, Bindings};
 use contact::{Contact, address_of_record, contacts, is_for_all};
@@ -199,7 +199,7 @@ impl Registrations {
     }
 
     fn branch(&self, message: &Message<'_>) -> u64 {
-        self.hasher.hash_one(via_parameter(message.via, Name::BRANCH).unwrap_or(&[]))
+        self.hasher.hash_one(message.branch.unwrap_or(&[]))
     }
 }
 

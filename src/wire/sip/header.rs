@@ -3,12 +3,16 @@
 use super::super::scan::{self, digits, find, find_last, trim};
 use super::Method;
 
-/// The first of several values in one header: up to a comma outside quotes and angle brackets.
-pub(super) fn first_value(value: &[u8]) -> &[u8] {
-    if find(value, b',').is_none() {
-        return value;
+/// The first of several values in a Via header field, up to a comma outside quotes and angle brackets, and its branch.
+pub(super) fn via(values: &[u8]) -> (&[u8], Option<&[u8]>) {
+    if !scan::has_either(values, b',', b'"') {
+        return (values, among(values, Name::BRANCH));
     }
-    value[..find_outside(value, b',').unwrap_or(value.len())].trim_ascii_end()
+    let first = values[..find_outside(values, b',').unwrap_or(values.len())].trim_ascii_end();
+    match find(first, b'"') {
+        None => (first, among(first, Name::BRANCH)),
+        Some(_) => (first, hidden_parameter(first, Name::BRANCH)),
+    }
 }
 
 /// The values of one header field: commas outside quotes and angle brackets divide them. Empty ones are left out.
@@ -74,11 +78,14 @@ pub fn parameter(value: &[u8], name: Name) -> Option<&[u8]> {
     }
 }
 
-/// The same of a Via value, which has no brackets.
-pub fn via_parameter(value: &[u8], name: Name) -> Option<&[u8]> {
-    match find(value, b'"') {
-        None => among(value, name),
-        Some(_) => hidden_parameter(value, name),
+/// The tag of a From or To value: mostly all that stands behind the address.
+pub fn tag_of(value: &[u8]) -> Option<&[u8]> {
+    match scan::find_last_of(value, [b'>', b'"', b';']) {
+        Some(end) if value[end] == b'>' && end + 1 == value.len() => None,
+        Some(at) if at > 0 && value[at - 1] == b'>' && value[at..].starts_with(b";tag=") => {
+            Some(trim(&value[at + 5..]))
+        }
+        _ => parameter(value, Name::TAG),
     }
 }
 
