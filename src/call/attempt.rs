@@ -8,7 +8,6 @@ use super::dialog::{Again, Call, Confirmed, State};
 use super::hold::Hold;
 use super::names::Names;
 use super::outcome::{Cause, EndedBy, Event, Outcome, Refusal, of_event, of_refusal};
-use super::transactions::Recent;
 use super::{Context, Effect, Signalling, reason};
 
 impl Signalling {
@@ -67,10 +66,11 @@ impl Signalling {
         id: u32,
         begin: impl FnOnce(&mut Self, &Context<'_, '_>) -> u32,
     ) -> u32 {
-        let recent = self.leave(id, at.now, EndedBy::Timeout);
+        let messages = self.calls.recent_mut(id).map(std::mem::take);
+        self.leave(id, at.now, EndedBy::Timeout);
         let id = begin(self, at);
-        if let Some(call) = self.calls.get_mut(id) {
-            call.recent = recent;
+        if let (Some(recent), Some(messages)) = (self.calls.recent_mut(id), messages) {
+            *recent = messages;
         }
         id
     }
@@ -141,7 +141,6 @@ impl Signalling {
             serial: 0,
             leg_of: 0,
             names: Names::new(at.message.call_id, at.message.from, at.message.to),
-            recent: Recent::default(),
             source,
             destination,
             key: key(self, at),

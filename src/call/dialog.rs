@@ -11,7 +11,6 @@ use super::hold::Hold;
 use super::marks::Marks;
 use super::names::Names;
 use super::outcome::{Cause, EndedBy, Outcome};
-use super::transactions::Recent;
 
 /// RFC 3261 section 17.1.1.1: whoever has no answer for so long sends again.
 const T1_NANOS: i64 = 500_000_000;
@@ -137,8 +136,6 @@ pub struct Call {
     /// The call that this is another leg of, by a header that says so; zero: none. A leg is counted nowhere.
     pub leg_of: u64,
     pub names: Names,
-    /// Its messages of the last half minute.
-    pub recent: Recent,
     /// First hop of the first INVITE.
     pub source: Endpoint,
     pub destination: Endpoint,

@@ -207,11 +207,10 @@ impl Signalling {
             self.calls.fetch(at);
         }
         let marks = Marks::of(message, call_id, &self.hasher);
-        let known = call.and_then(|id| self.calls.get_mut(id));
         // What begins a call is given to it once it has.
-        let begins = known.is_none() && matches!(message.start, Start::Request { method: Method::Invite, .. });
+        let begins = call.is_none() && matches!(message.start, Start::Request { method: Method::Invite, .. });
         let mut begun = begins.then(Recent::default);
-        let recent = known.map(|call| &mut call.recent).or(begun.as_mut());
+        let recent = call.and_then(|at| self.calls.recent_mut(at)).or(begun.as_mut());
         let hop = Hop { now, from, to, direction, point };
         let (seen, stay) = self.transactions.see(&hop, message, &marks, &self.site, recent);
         if seen == Seen::Copy {
@@ -222,9 +221,9 @@ impl Signalling {
         let context = Context { now, from, to, message, marks, agent, call };
         self.seen(&context, method, peer, seen, stay);
         if let Some(recent) = begun
-            && let Some(call) = self.calls.find(marks.call_id).and_then(|id| self.calls.get_mut(id))
+            && let Some(of_call) = self.calls.find(marks.call_id).and_then(|at| self.calls.recent_mut(at))
         {
-            call.recent = recent;
+            *of_call = recent;
         }
         true
     }

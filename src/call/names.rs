@@ -2,15 +2,20 @@
 
 use std::borrow::Cow;
 
+use smallvec::SmallVec;
+
 use crate::wire::sip::{self, Name};
 
 /// The longest name of a party that is kept, bytes.
 const MAX_PARTY: usize = 128;
 
+/// Bytes that they mostly fit.
+const USUAL: usize = 80;
+
 /// Call-ID, and the user parts of the From and To URIs, or the hosts where there are none.
 #[derive(Clone, Debug, Default)]
 pub struct Names {
-    text: Box<[u8]>,
+    text: SmallVec<[u8; USUAL]>,
     /// Where the caller's and the callee's name begin.
     caller: u16,
     callee: u16,
@@ -19,10 +24,14 @@ pub struct Names {
 impl Names {
     pub fn new(call_id: &[u8], from: &[u8], to: &[u8]) -> Names {
         let (caller, callee) = (party(from), party(to));
-        let text = [call_id, caller.as_bytes(), callee.as_bytes()].concat();
+        let mut text = SmallVec::new();
+        text.reserve_exact(call_id.len() + caller.len() + callee.len());
+        for part in [call_id, &caller, &callee] {
+            text.extend_from_slice(part);
+        }
         // A Call-ID is no longer than 512 bytes.
         let place = |at: usize| u16::try_from(at).unwrap_or(u16::MAX);
-        Names { text: text.into(), caller: place(call_id.len()), callee: place(call_id.len() + caller.len()) }
+        Names { text, caller: place(call_id.len()), callee: place(call_id.len() + caller.len()) }
     }
 
     pub fn call_id(&self) -> Cow<'_, str> {
@@ -55,19 +64,18 @@ fn subscriber<'a>(user: &'a [u8], uri: &[u8]) -> &'a [u8] {
 }
 
 /// Who a From or To value names: user part or number, else the host.
-fn party(value: &[u8]) -> Cow<'_, str> {
+fn party(value: &[u8]) -> Cow<'_, [u8]> {
     let uri = sip::uri_of(value);
     let user = subscriber(sip::user_of(uri), uri);
     let name = if user.is_empty() { sip::host_of(uri) } else { user };
     let name = &name[..name.len().min(MAX_PARTY)];
-    match std::str::from_utf8(name) {
-        Ok(plain) if name.iter().all(|b| (b' '..=b'~').contains(b)) => Cow::Borrowed(plain),
-        // Control characters would reach the terminal of whoever reads a report.
-        _ => {
-            let name = String::from_utf8_lossy(name);
-            Cow::Owned(name.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect())
-        }
+    if name.iter().all(|b| (b' '..=b'~').contains(b)) {
+        return Cow::Borrowed(name);
     }
+    // Control characters would reach the terminal of whoever reads a report.
+    let name = String::from_utf8_lossy(name);
+    let shown = name.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c });
+    Cow::Owned(shown.collect::<String>().into_bytes())
 }
 
 #[cfg(test)]

@@ -6,7 +6,6 @@ use crate::time::Timestamp;
 use super::attempt::unanswered;
 use super::dialog::{Call, State};
 use super::outcome::{EndedBy, Event, of_event};
-use super::transactions::Recent;
 use super::{Effect, Signalling};
 
 /// RFC 3261 section 17.1.1.2: 64 * T1, for so long a message of a call that ended may be repeated.
@@ -31,7 +30,7 @@ impl Signalling {
         while let Some(serial) = self.ended.front().copied() {
             match self.calls.by_serial(serial).and_then(|id| Some((id, self.calls.get(id)?.ended?))) {
                 Some((_, ended)) if now.nanos_since(ended) <= LINGER_NANOS => break,
-                Some((id, _)) => drop(self.leave(id, now, EndedBy::Timeout)),
+                Some((id, _)) => self.leave(id, now, EndedBy::Timeout),
                 // It has left, or was tried again.
                 None => {}
             }
@@ -113,24 +112,24 @@ impl Signalling {
         self.agenda.tidy(calls.len(), |at, serial| noted(serial) == Some(at));
     }
 
-    /// Takes a call out of the table; one that is still in progress ends. Gives the messages of its Call-ID.
-    pub(super) fn leave(&mut self, at: u32, now: Timestamp, by: EndedBy) -> Recent {
+    /// Takes a call out of the table; one that is still in progress ends.
+    pub(super) fn leave(&mut self, at: u32, now: Timestamp, by: EndedBy) {
         if self.calls.get(at).is_some_and(|call| call.state != State::Ended) {
             self.end(at, now, of_event(Event::Evicted), by);
         }
-        let Some(mut call) = self.calls.remove(at) else { return Recent::default() };
+        let Some(call) = self.calls.get(at) else { return };
         let waited = call.ended.is_some_and(|ended| now.nanos_since(ended) > LINGER_NANOS);
         if call.bye.is_some() && waited && call.leg_of == 0 {
             self.numbers.cell(call.key).disconnect_timeouts += 1;
         }
-        let recent = std::mem::take(&mut call.recent);
-        if self.settings.keep_reports {
-            self.reports.push(call);
+        match self.settings.keep_reports {
+            true => self.reports.extend(self.calls.take(at)),
+            false => self.calls.forget(at),
         }
-        recent
     }
 
-    /// The capture is over. Calls in progress stay so in the numbers; attempts that only wait for credentials are ended.
+    /// The capture is over. Calls in progress stay so in the numbers; attempts that only wait for credentials are ended. Gives all calls
+    /// that there were, where they are kept for a report.
     pub fn finish(&mut self, now: Timestamp) -> Vec<Call> {
         for at in 0..self.calls.slots() {
             if let Some(call) = self.calls.get(at).filter(|call| call.is_challenged()) {
@@ -145,7 +144,9 @@ impl Signalling {
                 if call.state != State::Ended {
                     self.effects.push(Effect::Ended { call: call.serial });
                 }
-                calls.push(call.clone());
+                if self.settings.keep_reports {
+                    calls.push(call.clone());
+                }
             }
         }
         calls.sort_by_key(|call| call.serial);

@@ -8,6 +8,7 @@ use hashbrown::HashTable;
 use crate::fetch::fetch;
 
 use super::dialog::{Call, State};
+use super::transactions::Recent;
 
 /// How many calls are looked at to find one to evict.
 const EVICTION_SAMPLE: usize = 16;
@@ -31,6 +32,8 @@ pub struct Table {
     /// What each slot is found by: apart from the calls, these are small enough to be near at hand.
     keys: Vec<SlotKey>,
     slots: Vec<Option<Call>>,
+    /// The messages of each slot's call.
+    recent: Vec<Recent>,
     free: Vec<u32>,
     capacity: usize,
     hand: usize,
@@ -47,6 +50,7 @@ impl Table {
             index: HashTable::new(),
             keys: Vec::new(),
             slots: Vec::new(),
+            recent: Vec::new(),
             free: Vec::new(),
             capacity: capacity.clamp(1, 1 << SLOT_BITS),
             hand: 0,
@@ -89,9 +93,16 @@ impl Table {
     /// Asks for the memory of a call that is needed soon.
     #[inline]
     pub fn fetch(&self, at: u32) {
-        if let Some(call) = self.slots.get(at as usize) {
+        if let (Some(call), Some(recent)) = (self.slots.get(at as usize), self.recent.get(at as usize)) {
             fetch(call, usize::MAX);
+            fetch(recent, usize::MAX);
         }
+    }
+
+    /// The messages of a call.
+    #[inline]
+    pub fn recent_mut(&mut self, at: u32) -> Option<&mut Recent> {
+        self.recent.get_mut(at as usize)
     }
 
     #[inline]
@@ -109,9 +120,12 @@ impl Table {
         let at = self.free.pop().unwrap_or_else(|| {
             if self.slots.len() == self.slots.capacity() {
                 // Doubling would leave up to half of the slots unused.
-                self.slots.reserve_exact((self.slots.len() / 4).max(64));
+                let more = (self.slots.len() / 4).max(64);
+                self.slots.reserve_exact(more);
+                self.recent.reserve_exact(more);
             }
             self.slots.push(None);
+            self.recent.push(Recent::default());
             self.keys.push(SlotKey::default());
             self.slots.len() as u32 - 1
         });
@@ -124,14 +138,28 @@ impl Table {
         at
     }
 
-    pub fn remove(&mut self, at: u32) -> Option<Call> {
+    /// Takes a call out, and hands it over.
+    pub fn take(&mut self, at: u32) -> Option<Call> {
         let call = self.slots.get_mut(at as usize)?.take()?;
+        self.vacate(at);
+        Some(call)
+    }
+
+    /// Takes a call out, in place.
+    pub fn forget(&mut self, at: u32) {
+        if let Some(slot) = self.slots.get_mut(at as usize).filter(|slot| slot.is_some()) {
+            *slot = None;
+            self.vacate(at);
+        }
+    }
+
+    fn vacate(&mut self, at: u32) {
         let key = std::mem::take(&mut self.keys[at as usize]);
         if let Ok(entry) = self.index.find_entry(key.call_id, |other| *other == at) {
             entry.remove();
         }
+        self.recent[at as usize].clear();
         self.free.push(at);
-        Some(call)
     }
 
     /// Of the next few calls one that has ended, or else the one that was silent for longest.

@@ -4,6 +4,7 @@
 use std::hash::BuildHasher;
 
 use foldhash::fast::RandomState;
+use smallvec::SmallVec;
 
 use crate::generations::Generations;
 use crate::site::{Direction, Site};
@@ -20,8 +21,8 @@ const NANOS_A_MILLI: i64 = 1_000_000;
 
 /// Messages that a call remembers itself: a setup with a challenge on both sides of a proxy has fewer.
 const OF_A_CALL: usize = 32;
-/// How many more it makes room for at once.
-const STEP: usize = 4;
+/// Those that it always has room for, and how many more it makes room for at once.
+const USUAL: usize = 8;
 
 /// What a message is to those before it.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -87,9 +88,15 @@ impl Entry {
 
 /// The messages of one call: found where the call is found, as there are too many calls for a table of all to be near at hand.
 #[derive(Clone, Debug, Default)]
-pub struct Recent(Vec<Entry>);
+pub struct Recent(SmallVec<[Entry; USUAL]>);
 
 impl Recent {
+    /// Forgets all, and what it took beside its place.
+    pub fn clear(&mut self) {
+        self.0.clear();
+        self.0.shrink_to_fit();
+    }
+
     fn find(&mut self, now: Timestamp, is: impl Fn(&Entry) -> bool) -> Option<&mut Entry> {
         // From the end: of the same message on several hops the last one counts.
         self.0.iter_mut().rev().find(|entry| is(entry) && !entry.is_over(now))
@@ -101,7 +108,7 @@ impl Recent {
             self.0.retain(|old| !old.is_over(entry.at));
             match self.0.capacity() - self.0.len() {
                 0 if self.0.len() >= OF_A_CALL => return false,
-                0 => self.0.reserve_exact(STEP),
+                0 => self.0.reserve_exact(USUAL),
                 _ => {}
             }
         }
