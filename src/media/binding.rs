@@ -1,6 +1,7 @@
 //! What binds a stream to a call: the addresses that SDP announced, and what payload types mean there.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use foldhash::fast::RandomState;
 use smallvec::SmallVec;
@@ -59,8 +60,10 @@ pub struct Call {
 #[derive(Debug, Default)]
 pub struct Bindings {
     endpoints: HashMap<Endpoint, Announced, RandomState>,
-    /// Boxed, since a map keeps room for twice as many.
-    calls: HashMap<u64, Box<Call>, RandomState>,
+    /// Where each call is.
+    calls: HashMap<u64, u32, RandomState>,
+    slots: Vec<Call>,
+    free: Vec<u32>,
 }
 
 impl Bindings {
@@ -74,50 +77,72 @@ impl Bindings {
     }
 
     pub fn call(&self, call: u64) -> Option<&Call> {
-        self.calls.get(&call).map(Box::as_ref)
+        self.slots.get(*self.calls.get(&call)? as usize)
     }
 
     pub fn call_mut(&mut self, call: u64) -> Option<&mut Call> {
-        self.calls.get_mut(&call).map(Box::as_mut)
+        self.slots.get_mut(*self.calls.get(&call)? as usize)
     }
 
-    /// Whether a call that has not ended holds the endpoint for itself.
-    fn held_by_other(&self, at: Endpoint, call: u64) -> bool {
-        self.endpoints.get(&at).is_some_and(|there| {
-            there.call != call && self.calls.get(&there.call).is_some_and(|other| other.ended.is_none())
-        })
+    /// A call that is, or begins to be, known.
+    pub fn entry(&mut self, call: u64) -> &mut Call {
+        let at = *self.calls.entry(call).or_insert_with(|| match self.free.pop() {
+            Some(at) => at,
+            None => {
+                if self.slots.len() == self.slots.capacity() {
+                    // Doubling would leave up to half of the slots unused.
+                    self.slots.reserve_exact((self.slots.len() / 4).max(64));
+                }
+                self.slots.push(Call::default());
+                self.slots.len() as u32 - 1
+            }
+        });
+        &mut self.slots[at as usize]
+    }
+
+    /// Whether a call that has not ended, and is not this one, holds the endpoint for itself.
+    fn is_held(&self, there: &Announced, call: u64) -> bool {
+        there.call != call && self.call(there.call).is_some_and(|other| other.ended.is_none())
     }
 
     /// Notes an endpoint of a call. The first call to name an endpoint keeps it until it ends, as legs of one call
     /// through a B2BUA name the same one.
     pub fn announce(&mut self, call: u64, party: Party, at: Endpoint, formats: &[Format]) {
-        if self.held_by_other(at, call) {
-            if let Some(there) = self.endpoints.get_mut(&at) {
-                extend(&mut there.formats, formats);
-            }
-            self.calls.entry(call).or_default().is_shared = true;
-            return;
-        }
-        let known = self.calls.entry(call).or_default();
-        known.ended = None;
-        if !known.endpoints.contains(&at) {
-            if known.endpoints.len() >= MAX_ENDPOINTS_A_CALL {
-                let oldest = known.endpoints.remove(0);
-                if self.endpoints.get(&oldest).is_some_and(|there| there.call == call) {
-                    self.endpoints.remove(&oldest);
+        let is_held = self.endpoints.get(&at).is_some_and(|there| self.is_held(there, call));
+        let known = self.entry(call);
+        known.is_shared |= is_held;
+        if !is_held {
+            known.ended = None;
+            if !known.endpoints.contains(&at) {
+                let is_full = known.endpoints.len() >= MAX_ENDPOINTS_A_CALL;
+                let oldest = is_full.then(|| known.endpoints.remove(0));
+                known.endpoints.push(at);
+                if let Some(oldest) = oldest {
+                    self.release(oldest, call);
                 }
             }
-            known.endpoints.push(at);
         }
-        match self.endpoints.get_mut(&at) {
-            Some(there) if there.call == call => {
-                there.party = party;
+        match self.endpoints.entry(at) {
+            Entry::Occupied(mut there) if is_held || there.get().call == call => {
+                let there = there.get_mut();
                 extend(&mut there.formats, formats);
+                if !is_held {
+                    there.party = party;
+                }
             }
-            _ => {
+            there => {
                 let formats = formats.iter().take(MAX_FORMATS).copied().collect();
-                self.endpoints.insert(at, Announced { call, party, formats, fax: false });
+                there.insert_entry(Announced { call, party, formats, fax: false });
             }
+        }
+    }
+
+    /// Forgets an endpoint, if it is the call's.
+    fn release(&mut self, at: Endpoint, call: u64) {
+        if let Entry::Occupied(there) = self.endpoints.entry(at)
+            && there.get().call == call
+        {
+            there.remove();
         }
     }
 
@@ -144,19 +169,15 @@ impl Bindings {
     }
 
     /// Forgets a call and the endpoints that are still its own.
-    pub fn remove(&mut self, call: u64) -> Option<Box<Call>> {
-        let removed = self.calls.remove(&call)?;
-        for at in &removed.endpoints {
-            if self.endpoints.get(at).is_some_and(|there| there.call == call) {
-                self.endpoints.remove(at);
-            }
+    pub fn remove(&mut self, call: u64) {
+        let Some(at) = self.calls.remove(&call) else { return };
+        self.free.push(at);
+        let Some(slot) = self.slots.get_mut(at as usize) else { return };
+        let endpoints = std::mem::take(&mut slot.endpoints);
+        *slot = Call::default();
+        for endpoint in endpoints {
+            self.release(endpoint, call);
         }
-        Some(removed)
-    }
-
-    /// A call that is, or begins to be, known.
-    pub fn entry(&mut self, call: u64) -> &mut Call {
-        self.calls.entry(call).or_default()
     }
 
     pub fn calls(&self) -> Vec<u64> {

@@ -318,7 +318,7 @@ impl Media {
         let lingered = now.moved(-LINGER_NANOS);
         while let Some((_, call)) = self.ended.pop_front_if(|(at, _)| *at < lingered) {
             match self.bindings.call(call).filter(|known| known.ended.is_some()) {
-                Some(known) if known.streams.is_empty() => drop(self.bindings.remove(call)),
+                Some(known) if known.streams.is_empty() => self.bindings.remove(call),
                 Some(_) => self.ended.push_back((now, call)),
                 None => {}
             }
