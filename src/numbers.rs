@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::hash::Hash;
+use std::hash::{BuildHasher, Hash};
 
 use foldhash::fast::RandomState;
 
@@ -89,7 +89,12 @@ impl Histogram {
 }
 
 /// Counts a value in the histogram of these labels, which begins with its first.
-pub fn observe<K: Eq + Hash>(histograms: &mut HashMap<K, Histogram>, labels: K, bounds: &'static [f64], value: f64) {
+pub fn observe<K: Eq + Hash, S: BuildHasher>(
+    histograms: &mut HashMap<K, Histogram, S>,
+    labels: K,
+    bounds: &'static [f64],
+    value: f64,
+) {
     histograms.entry(labels).or_insert_with(|| Histogram::new(bounds)).observe(value);
 }
 

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use foldhash::fast::RandomState;
+
 use crate::labels::{Labels, Series};
 use crate::numbers::{Collection, Family, Histogram, Value, fixed, observe};
 use crate::site::{Direction, PeerId, Site};
@@ -105,11 +107,11 @@ pub struct Numbers {
     retransmissions: Series<Retransmissions, u64>,
     malformed: [u64; Malformed::ALL.len()],
     response_time: Series<(Method, PeerId), Histogram>,
-    relay_delay: HashMap<Method, Histogram>,
+    relay_delay: HashMap<Method, Histogram, RandomState>,
     calls: Series<CellKey, Cell>,
     finals: Series<(CellKey, Status), u64>,
-    releases: HashMap<(EndedBy, Cause, Direction), u64>,
-    transfers: HashMap<(&'static str, Direction), u64>,
+    releases: HashMap<(EndedBy, Cause, Direction), u64, RandomState>,
+    transfers: HashMap<(&'static str, Direction), u64, RandomState>,
     pub registrations: super::registrations::Numbers,
     pub voice_reports: super::voice_reports::Numbers,
     pub breakdown: super::breakdown::Numbers,
@@ -127,11 +129,11 @@ impl Numbers {
             retransmissions: Series::new(max_series),
             malformed: Default::default(),
             response_time: Series::new(max_series),
-            relay_delay: HashMap::new(),
+            relay_delay: HashMap::default(),
             calls: Series::new(max_series),
             finals: Series::new(max_series),
-            releases: HashMap::new(),
-            transfers: HashMap::new(),
+            releases: HashMap::default(),
+            transfers: HashMap::default(),
             registrations: super::registrations::Numbers::new(max_series),
             voice_reports: super::voice_reports::Numbers::new(max_series),
             breakdown: super::breakdown::Numbers::new(settings),

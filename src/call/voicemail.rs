@@ -62,6 +62,13 @@ impl Voicemail {
 
 /// Whether a pattern, in which `*` stands for anything, fits the whole text; letters of both cases are alike.
 pub(super) fn matches(pattern: &[u8], text: &[u8]) -> bool {
+    // Most do not even begin alike.
+    if let ([first, ..], [begin, ..]) = (pattern, text)
+        && *first != b'*'
+        && !first.eq_ignore_ascii_case(begin)
+    {
+        return false;
+    }
     let mut pieces = pattern.split(|&b| b == b'*');
     let first = pieces.next().unwrap_or_default();
     let starts =

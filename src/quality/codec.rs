@@ -119,7 +119,11 @@ impl CodecId {
             names
         });
         let mut alike = NAMES.get(encoding.len()).into_iter().flatten();
-        let same = alike.find(|(name, _)| name.as_bytes().eq_ignore_ascii_case(encoding));
+        let first = |name: &[u8]| name.first().map(|first| first | 0x20);
+        let begins = |name: &str| first(name.as_bytes()) == first(encoding);
+        // Most write it as it is written here.
+        let is = |name: &str| name.as_bytes() == encoding || name.as_bytes().eq_ignore_ascii_case(encoding);
+        let same = alike.find(|(name, _)| begins(name) && is(name));
         same.map_or(Self::OTHER, |(_, id)| *id)
     }
 

@@ -240,12 +240,13 @@ fn media(value: &[u8], session: &Session) -> Option<Media> {
         b"image" if contains(&profile.to_ascii_lowercase(), b"udptl") => MediaType::Fax,
         _ => MediaType::Other,
     };
-    let formats = words
-        .filter_map(digits::<u8>)
-        .filter(|pt| *pt < 128)
-        .take(if rtp { MAX_FORMATS } else { 0 })
-        .map(|payload_type| Format { encrypted: secure, ..Format::of_static(payload_type) })
-        .collect();
+    let mut formats = Formats::new();
+    for payload_type in words.filter_map(digits::<u8>).filter(|pt| *pt < 128) {
+        if !rtp || formats.len() == MAX_FORMATS {
+            break;
+        }
+        formats.push(Format { encrypted: secure, ..Format::of_static(payload_type) });
+    }
     let (sends, receives) = session.direction.unwrap_or((true, true));
     Some(Media {
         media_type,
@@ -326,9 +327,12 @@ fn rtpmap(media: &mut Media, value: &[u8]) {
     let Some(end) = encoding.iter().position(|b| matches!(b, b' ' | b'/')) else { return };
     let (name, Some(rest)) = (&encoding[..end], encoding[end..].strip_prefix(b"/")) else { return };
     let Some((clock_rate, [] | [b' ' | b'/', ..])) = scan::digits(rest) else { return };
-    let codec = CodecId::from_encoding(name);
     for format in media.formats.iter_mut().filter(|format| format.payload_type == number) {
-        (format.codec, format.clock_rate) = (codec, clock_rate);
+        // Mostly a static payload type is what it always is.
+        if format.codec == CodecId::UNKNOWN || format.codec.codec().name.as_bytes() != name {
+            format.codec = CodecId::from_encoding(name);
+        }
+        format.clock_rate = clock_rate;
     }
 }
 

@@ -1,6 +1,6 @@
 //! Parts of header values: parameters, URIs, numbers. Folds (CR, LF) are white space everywhere.
 
-use super::super::scan::{self, digits, find, find_last, trim};
+use super::super::scan::{self, digits, find, find_last, trim, trim_start};
 use super::Method;
 
 /// The first of several values in a Via header field, up to a comma outside quotes and angle brackets, and its branch.
@@ -140,6 +140,9 @@ fn content(piece: &[u8], name: Name) -> Option<&[u8]> {
 
 /// The URI of a From, To or Contact value: between angle brackets, or the value up to its parameters.
 pub fn uri_of(value: &[u8]) -> &[u8] {
+    if let Some(address) = plain_address(value) {
+        return up_to(address, b'>').trim_ascii();
+    }
     let Some(open) = outside_quotes(value, b'<') else {
         return value[..outside_quotes(value, b';').unwrap_or(value.len())].trim_ascii();
     };
@@ -148,6 +151,18 @@ pub fn uri_of(value: &[u8]) -> &[u8] {
         Some(end) => value[..end].trim_ascii(),
         None => up_to(&value[open + 1..], b'>').trim_ascii(),
     }
+}
+
+/// What stands behind the `<` of a value that begins with it, or with a name in quotes that nothing is escaped in.
+fn plain_address(value: &[u8]) -> Option<&[u8]> {
+    let behind_name = match value.strip_prefix(b"\"") {
+        Some(name) => {
+            let (name, rest) = name.split_at(find(name, b'"')?);
+            trim_start(rest[1..].strip_prefix(b" ").filter(|_| find(name, b'\\').is_none())?)
+        }
+        None => value,
+    };
+    behind_name.strip_prefix(b"<")
 }
 
 /// Where a byte stands first outside of quotes.
@@ -176,6 +191,9 @@ fn closing_quote(quoted: &[u8]) -> Option<usize> {
 
 /// Scheme cut off: `user@host`, or the number of a tel URI.
 fn without_scheme(uri: &[u8]) -> &[u8] {
+    if let Some((b"sip:", rest)) = uri.split_first_chunk() {
+        return rest;
+    }
     match find(uri, b':') {
         Some(at) if uri[..at].iter().all(u8::is_ascii_alphanumeric) => &uri[at + 1..],
         _ => uri,
