@@ -138,6 +138,12 @@ impl Engine {
         if !self.count(interface, time, original_length) {
             return;
         }
+        if link == LinkType::ETHERNET
+            && let Some((mut datagram, packet)) = wire::plain::rtp(frame)
+        {
+            datagram.point = datagram.point.on(interface);
+            return self.media.rtp(time, &datagram, &packet);
+        }
         // In place: a copy of a datagram that was just put together costs more than reading it.
         match &mut wire::decode(link, frame) {
             Ok(Decoded::Datagram(datagram)) => {

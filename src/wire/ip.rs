@@ -7,7 +7,7 @@ use super::{Datagram, Decoded, Endpoint, Ip, Undecoded, sctp, tcp, tunnel};
 
 // IANA's protocol numbers.
 const PROTOCOL_TCP: u8 = 6;
-const PROTOCOL_UDP: u8 = 17;
+pub(super) const PROTOCOL_UDP: u8 = 17;
 const PROTOCOL_AH: u8 = 51;
 const PROTOCOL_SCTP: u8 = 132;
 const HOP_BY_HOP: u8 = 0;
@@ -15,6 +15,8 @@ const ROUTING: u8 = 43;
 const FRAGMENT: u8 = 44;
 const DESTINATION_OPTIONS: u8 = 60;
 const UDP_HEADER: usize = 8;
+/// More fragments to come, or an offset.
+pub(super) const FRAGMENTED: u16 = 0x3fff;
 /// Extension headers in a row; RFC 8200 section 4.1 names seven kinds, each at most once but one.
 const MAX_EXTENSIONS: usize = 8;
 
@@ -58,9 +60,8 @@ fn ipv4(packet: &[u8], way: Way) -> Result<Decoded<'_>, Undecoded> {
     let destination = Ip::v4([header[16], header[17], header[18], header[19]]);
     let segment = packet.get(header_length..packet.len().min(total)).ok_or(Undecoded::Truncated)?;
     let way = way.with_hops(header[8]);
-    // More-fragments flag or an offset: a piece of a datagram.
     let flags = u16::from_be_bytes([header[6], header[7]]);
-    if flags & 0x3fff != 0 {
+    if flags & FRAGMENTED != 0 {
         let id = u32::from(u16::from_be_bytes([header[4], header[5]]));
         let key = Key { source, destination, protocol, id };
         let place = (usize::from(flags & 0x1fff) * 8, flags & 0x2000 != 0);

@@ -7,6 +7,7 @@ mod ip;
 mod link;
 mod multipart;
 pub mod multiplex;
+pub mod plain;
 pub mod point;
 pub mod rtcp;
 pub mod rtp;

@@ -15,11 +15,16 @@ pub enum Kind {
 #[inline(always)]
 pub fn kind(payload: &[u8]) -> Kind {
     match payload {
-        // RFC 5761 section 4: packet types 192 to 223 are RTCP's.
-        [128..=191, 192..=223, ..] => Kind::Rtcp,
+        [128..=191, kind, ..] if is_rtcp_type(*kind) => Kind::Rtcp,
         [128..=191, _, ..] => Kind::Rtp,
         _ => Kind::Other,
     }
+}
+
+/// RFC 5761 section 4: packet types 192 to 223 are RTCP's.
+#[inline(always)]
+pub(super) const fn is_rtcp_type(kind: u8) -> bool {
+    matches!(kind, 192..=223)
 }
 
 /// The fields of an RTP packet that streams are measured by.
