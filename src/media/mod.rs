@@ -1,5 +1,6 @@
 //! RTP streams: found, measured, bound to calls. Knows time only from its arguments, and does no I/O.
 
+mod batch;
 mod binding;
 mod candidates;
 mod delay;
@@ -9,7 +10,6 @@ mod interval;
 mod numbers;
 mod pattern;
 mod payload;
-mod pipeline;
 mod playout;
 mod problems;
 mod relay;
@@ -32,13 +32,12 @@ use crate::agenda::Agenda;
 use crate::site::Site;
 use crate::time::Timestamp;
 use crate::wire::multiplex::Protocol;
-use crate::wire::rtp::Packet;
 use crate::wire::{Datagram, Endpoint, Point};
 
+use batch::Waiting;
 use binding::Bindings;
 use candidates::{Arrived, Candidates};
 use delay::Delay;
-use pipeline::{Pipeline, Waiting};
 use playout::Role;
 use relay::Relays;
 use round_trips::Reports;
@@ -92,7 +91,8 @@ pub struct Media {
     settings: Settings,
     site: Arc<Site>,
     streams: Table,
-    pipeline: Pipeline,
+    /// Packets under way.
+    batch: Vec<Waiting>,
     candidates: Candidates,
     bindings: Bindings,
     agenda: Agenda,
@@ -123,7 +123,7 @@ impl Media {
         Media {
             numbers: Numbers::new(settings.max_series),
             streams: Table::new(settings.max_streams),
-            pipeline: Pipeline::default(),
+            batch: Vec::with_capacity(batch::SIZE),
             candidates: Candidates::new(settings.max_candidates),
             sender_reports: Reports::new(settings.max_streams),
             partial_until: Timestamp::MIN,
@@ -144,50 +144,11 @@ impl Media {
         }
     }
 
-    /// Takes an RTP packet. It counts once a few more have come, or [`Self::settle`] is called.
-    #[inline]
-    pub fn rtp(&mut self, now: Timestamp, datagram: &Datagram<'_>, packet: &Packet) {
-        self.take(now, Key::of(datagram, packet.ssrc), packet, datagram.point);
-    }
-
-    /// The same, of a packet that was read elsewhere.
-    #[inline]
-    pub fn take(&mut self, now: Timestamp, key: Key, packet: &Packet, point: Point) {
-        let fingerprint = self.streams.announce(&key);
-        let waiting = Waiting { now, key, packet: *packet, point, fingerprint, likely: None };
-        if let Some(oldest) = self.pipeline.push(waiting) {
-            let later = self.pipeline.ahead(pipeline::LOOK_UP);
-            later.likely = self.streams.likely(later.fingerprint);
-            if let Some(at) = self.pipeline.ahead(pipeline::RELAYING).likely {
-                self.streams.fetch_relaying(at);
-            }
-            self.arrived(&oldest);
-        }
-    }
-
-    /// Counts the packets that are still under way: before anything else happens to streams, and before numbers are read.
-    pub fn settle(&mut self) {
-        while let Some(oldest) = self.pipeline.pop() {
-            self.arrived(&oldest);
-        }
-    }
-
-    #[inline(always)]
-    fn arrived(&mut self, waiting: &Waiting) {
-        let is_likely = |at: &u32| self.streams.get(*at).is_some_and(|stream| stream.key == waiting.key);
-        let at = match waiting.likely {
-            Some(at) if is_likely(&at) => Some(at),
-            _ => self.streams.find(&waiting.key),
-        };
-        match at {
-            Some(at) => self.packet(waiting.now, at, &waiting.packet, waiting.point),
-            None => self.unknown(waiting),
-        }
-    }
-
     /// Counts a further packet of a known stream.
     #[inline(always)]
-    fn packet(&mut self, now: Timestamp, at: u32, packet: &Packet, point: Point) {
+    fn packet(&mut self, at: u32, arrived: &Arrived) {
+        let Arrived { now, packet, point } = arrived;
+        let (now, point) = (*now, *point);
         let Some(stream) = self.streams.get_mut(at) else { return };
         if point != stream.usual && stream.is_copy(point, packet.sequence) {
             return self.count_copy(point);
@@ -250,10 +211,8 @@ impl Media {
 
     /// A packet of no known stream: SDP announced it, or it must convince first.
     #[cold]
-    fn unknown(&mut self, waiting: &Waiting) {
-        let Waiting { now, key, packet, point, .. } = *waiting;
-        let arrived = Arrived { now, packet, point };
-        if self.announced(&key, packet.payload_type).is_some() {
+    fn unknown(&mut self, key: Key, arrived: Arrived) {
+        if self.announced(&key, arrived.packet.payload_type).is_some() {
             let mut packets = self.candidates.take(&key);
             packets.push(arrived);
             self.start(key, &packets);
@@ -290,8 +249,8 @@ impl Media {
             self.told(at, &first);
         }
         self.relay(now, at, &first, Arrival::InOrder, false);
-        for Arrived { now, packet, point } in rest {
-            self.packet(*now, at, packet, *point);
+        for arrived in rest {
+            self.packet(at, arrived);
         }
     }
 

@@ -1,0 +1,77 @@
+//! RTP packets on their way to their streams. With thousands of streams the next one is not in the processor's cache: packets
+//! are taken in batches, in which each one's stream is asked for a few packets before its turn.
+
+use crate::time::Timestamp;
+use crate::wire::Datagram;
+use crate::wire::rtp::Packet;
+
+use super::Media;
+use super::candidates::Arrived;
+use super::stream::Key;
+
+/// Packets of a batch.
+pub const SIZE: usize = 32;
+/// How many packets before its turn a packet's stream is looked up, and asked for: at some 20 ns a packet that covers the time
+/// that memory takes.
+const LOOK_UP: usize = 8;
+/// And what the relay keeps of one that may be relayed.
+const RELAYING: usize = 3;
+
+/// A packet and where its stream probably is.
+#[derive(Clone, Copy, Debug)]
+pub struct Waiting {
+    pub key: Key,
+    pub arrived: Arrived,
+    /// What the stream is looked up by.
+    pub fingerprint: u32,
+    /// The slot whose fingerprint fits, once it has been looked up; the key itself is compared when the packet's turn comes.
+    pub likely: Option<u32>,
+}
+
+impl Media {
+    /// Takes an RTP packet. It counts once a few more have come, or [`Self::settle`] is called.
+    #[inline(always)]
+    pub fn rtp(&mut self, now: Timestamp, datagram: &Datagram<'_>, packet: &Packet) {
+        self.take(Key::of(datagram, packet.ssrc), Arrived { now, packet: *packet, point: datagram.point });
+    }
+
+    /// The same, of a packet that was read elsewhere.
+    #[inline(always)]
+    pub fn take(&mut self, key: Key, arrived: Arrived) {
+        let fingerprint = self.streams.announce(&key);
+        self.batch.push(Waiting { key, arrived, fingerprint, likely: None });
+        if self.batch.len() >= SIZE {
+            self.settle();
+        }
+    }
+
+    /// Counts the packets that are still under way: before anything else happens to streams, and before numbers are read.
+    #[inline(never)]
+    pub fn settle(&mut self) {
+        // Taken out and put back, so that its memory serves each time.
+        let mut batch = std::mem::take(&mut self.batch);
+        for waiting in batch.iter_mut().take(LOOK_UP) {
+            waiting.likely = self.streams.likely(waiting.fingerprint);
+        }
+        for at in 0..batch.len() {
+            if let Some(later) = batch.get_mut(at + LOOK_UP) {
+                later.likely = self.streams.likely(later.fingerprint);
+            }
+            if let Some(slot) = batch.get(at + RELAYING).and_then(|later| later.likely) {
+                self.streams.fetch_relaying(slot);
+            }
+            self.arrived(&batch[at]);
+        }
+        batch.clear();
+        self.batch = batch;
+    }
+
+    #[inline(always)]
+    fn arrived(&mut self, waiting: &Waiting) {
+        let is_likely = |at: &u32| self.streams.get(*at).is_some_and(|stream| stream.key == waiting.key);
+        match waiting.likely.filter(is_likely).or_else(|| self.streams.find(&waiting.key)) {
+            Some(at) => self.packet(at, &waiting.arrived),
+            None => self.unknown(waiting.key, waiting.arrived),
+        }
+    }
+}
