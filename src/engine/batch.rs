@@ -140,11 +140,15 @@ impl Batch {
 /// An RTP packet, where a frame holds all of one.
 #[inline]
 fn rtp(interface: usize, link: LinkType, frame: &[u8]) -> Option<Rtp> {
+    if link == LinkType::ETHERNET
+        && let Some((datagram, packet)) = wire::plain::rtp(frame)
+    {
+        return Some(Rtp { key: Key::of(&datagram, packet.ssrc), packet, point: datagram.point.on(interface) });
+    }
     let Ok(Decoded::Datagram(datagram)) = wire::decode(link, frame) else { return None };
     if rtp::kind(datagram.payload) != Kind::Rtp {
         return None;
     }
     let packet = rtp::Packet::parse(datagram.payload, datagram.length)?;
-    let point = datagram.point.on(interface);
-    Some(Rtp { key: Key::of(&datagram, packet.ssrc), packet, point })
+    Some(Rtp { key: Key::of(&datagram, packet.ssrc), packet, point: datagram.point.on(interface) })
 }

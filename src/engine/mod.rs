@@ -16,7 +16,7 @@ use std::time::Duration;
 use crate::call::{self, Call, Effect, SeenReport, Signalling};
 use crate::connections::{self, Carried, Connections};
 use crate::labels;
-use crate::media::{self, EndpointReports, Media, Problems, StreamReport};
+use crate::media::{self, Arrived, EndpointReports, Media, Problems, StreamReport};
 use crate::numbers::Collection;
 use crate::site::Site;
 use crate::time::Timestamp;
@@ -162,7 +162,7 @@ impl Engine {
     #[inline]
     pub fn rtp(&mut self, interface: usize, time: Timestamp, original_length: u32, rtp: &Rtp) {
         if self.count(interface, time, original_length) {
-            self.media.take(time, rtp.key, &rtp.packet, rtp.point);
+            self.media.take(rtp.key, Arrived { now: time, packet: rtp.packet, point: rtp.point });
         }
     }
 

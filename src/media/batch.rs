@@ -7,7 +7,7 @@ use crate::wire::rtp::Packet;
 
 use super::Media;
 use super::candidates::Arrived;
-use super::stream::Key;
+use super::key::Key;
 
 /// Packets of a batch.
 pub const SIZE: usize = 32;

@@ -9,7 +9,7 @@ use crate::time::Timestamp;
 use crate::wire::Point;
 use crate::wire::rtp::Packet;
 
-use super::stream::Key;
+use super::key::Key;
 
 /// Packets in sequence before a flow is believed to be RTP; RFC 3550 A.1 asks for 2 of a source that signalling announced.
 const BELIEVED_AFTER: usize = 4;

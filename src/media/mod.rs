@@ -7,6 +7,7 @@ mod delay;
 mod home;
 mod index;
 mod interval;
+mod key;
 mod numbers;
 mod pattern;
 mod payload;
@@ -36,7 +37,7 @@ use crate::wire::{Datagram, Endpoint, Point};
 
 use batch::Waiting;
 use binding::Bindings;
-use candidates::{Arrived, Candidates};
+use candidates::Candidates;
 use delay::Delay;
 use playout::Role;
 use relay::Relays;
@@ -46,6 +47,8 @@ use slots::Slots;
 use stream::{Stream, Tells};
 use table::Table;
 
+pub use candidates::Arrived;
+pub use key::Key;
 pub use numbers::{FAIR_MOS, FAMILIES, GOOD_MOS, Numbers};
 pub use numbers::{JITTER_BOUNDS, LOSS_BOUNDS, MOS_BOUNDS, ROUND_TRIP_BOUNDS};
 pub use pattern::{BurstGap, GMIN, Pattern};
@@ -57,7 +60,6 @@ pub use reports::{EndpointReports, ExtendedReport};
 pub use round_trips::{RoundTrip, RoundTrips};
 pub use rtcp_numbers::FAMILIES as RTCP_FAMILIES;
 pub use share::Share;
-pub use stream::Key;
 pub use sundry::FAMILIES as SUNDRY_FAMILIES;
 
 /// After a call's end its last packets may still be on the way; a stream that is silent for so long has ended with it.
@@ -147,20 +149,15 @@ impl Media {
     /// Counts a further packet of a known stream.
     #[inline(always)]
     fn packet(&mut self, at: u32, arrived: &Arrived) {
-        let Arrived { now, packet, point } = arrived;
-        let (now, point) = (*now, *point);
-        let Some(stream) = self.streams.get_mut(at) else { return };
-        if point != stream.usual && stream.is_copy(point, packet.sequence) {
-            return self.count_copy(point);
-        }
-        if now >= stream.interval_end {
-            close_interval(stream, now, &self.settings, &mut self.numbers);
-        }
+        let Arrived { now, ref packet, point } = *arrived;
+        let Some(mut stream) = self.streams.get_mut(at) else { return };
         let mut role = Role::Media { marker: packet.marker };
-        if packet.payload_type != stream.payload_type && self.is_aside(at, packet) {
-            role = Role::Aside;
+        if point != stream.usual || now >= stream.interval_end || packet.payload_type != stream.payload_type {
+            let Some(looked_at) = self.look_at(at, arrived) else { return };
+            role = looked_at;
+            let Some(again) = self.streams.get_mut(at) else { return };
+            stream = again;
         }
-        let Some(stream) = self.streams.get_mut(at) else { return };
         let Some(cell) = self.numbers.cells.get_mut(stream.cell as usize) else { return };
         cell.packets += 1;
         cell.payload_bytes += u64::from(packet.payload_length);
@@ -170,18 +167,35 @@ impl Media {
             stream.update(now, packet, role, playout, settled, &mut |run| burst.observe(run as f64));
         cell.discarded += u64::from(discarded);
         match arrival {
+            Arrival::InOrder => {}
             Arrival::Duplicate => cell.duplicated += 1,
             Arrival::Reordered => cell.reordered += 1,
-            Arrival::InOrder | Arrival::Stray | Arrival::Restart => {}
+            Arrival::Stray | Arrival::Restart => {}
         }
-        let of_its_type = packet.payload_type == stream.payload_type;
-        let (may_be_relayed, tells) = (stream.may_be_relayed, stream.tells != Tells::Nothing && of_its_type);
-        if may_be_relayed {
+        let tells = stream.tells != Tells::Nothing && packet.payload_type == stream.payload_type;
+        if stream.may_be_relayed {
             self.relay(now, at, packet, arrival, role == Role::Aside);
         }
         if tells {
             self.told(at, packet);
         }
+    }
+
+    /// What a packet is that is not quite like those before it: of a new interval, from elsewhere, of another payload type.
+    /// `None` for a copy of one that was seen.
+    #[cold]
+    fn look_at(&mut self, at: u32, arrived: &Arrived) -> Option<Role> {
+        let Arrived { now, ref packet, point } = *arrived;
+        let stream = self.streams.get_mut(at)?;
+        if point != stream.usual && stream.is_copy(point, packet.sequence) {
+            self.count_copy(point);
+            return None;
+        }
+        if now >= stream.interval_end {
+            close_interval(stream, now, &self.settings, &mut self.numbers);
+        }
+        let is_aside = packet.payload_type != stream.payload_type && self.is_aside(at, packet);
+        Some(if is_aside { Role::Aside } else { Role::Media { marker: packet.marker } })
     }
 
     /// A datagram on a media port that is neither RTP nor RTCP.
@@ -200,7 +214,6 @@ impl Media {
         std::mem::take(&mut self.copies)
     }
 
-    #[cold]
     fn count_copy(&mut self, point: Point) {
         let interface = point.interface();
         if self.copies.len() <= interface {

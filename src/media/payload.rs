@@ -6,8 +6,9 @@ use crate::wire::rtp::Packet;
 use crate::wire::sdp::Format;
 
 use super::Media;
+use super::key::Key;
 use super::numbers::CellKey;
-use super::stream::{Key, NO_PAYLOAD_TYPE, Tells};
+use super::stream::{NO_PAYLOAD_TYPE, Tells};
 
 /// So many packets in a row are no event and no pause any more: a second of 20 ms.
 const MOST_UNEXPLAINED: u8 = 50;

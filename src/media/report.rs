@@ -6,12 +6,13 @@ use crate::time::Timestamp;
 
 use super::Settings;
 use super::delay::Delay;
+use super::key::Key;
 use super::pattern::BurstGap;
 use super::playout::Buffer;
 use super::relay::RelayReport;
 use super::round_trips::RoundTrips;
 use super::sequence::Runs;
-use super::stream::{Jitter, Key, Stream};
+use super::stream::{Jitter, Stream};
 
 /// Numbers of a stream from its first to its last packet.
 #[derive(Clone, Debug)]

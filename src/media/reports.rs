@@ -5,8 +5,8 @@ use crate::time::Timestamp;
 use crate::wire::rtcp::{Block, BlockKind, Compound, Form, Packet, ReportBlock, Summary, VoipMetrics};
 use crate::wire::{Datagram, Endpoint};
 
+use super::key::Key;
 use super::round_trips::{Report, RoundTrip};
-use super::stream::Key;
 use super::{Media, candidates};
 
 /// Reports of each kind that are kept to be shown; more are counted, and only left out of the list.

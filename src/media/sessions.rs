@@ -7,7 +7,7 @@ use crate::wire::Endpoint;
 use crate::wire::sdp::{self, Format, MediaType};
 use crate::wire::sip::Party;
 
-use super::stream::Key;
+use super::key::Key;
 use super::{Media, lifetime_mos, min_mos};
 
 /// Legs that one call keeps a list of.

@@ -1,78 +1,20 @@
 //! One RTP stream: what each packet changes (RFC 3550 A.1, A.8).
 
-use std::hash::{Hash, Hasher};
-
 use crate::quality::codec::{CodecId, MediaKind};
 use crate::time::Timestamp;
+use crate::wire::Point;
 use crate::wire::rtp::Packet;
 use crate::wire::sip::Party;
-use crate::wire::{Datagram, Endpoint, Ip, Point};
 
 use super::candidates::Arrived;
 use super::home::Home;
 use super::interval::Baseline;
+use super::key::Key;
 use super::pattern::burst_ratio;
 use super::playout::{self, Late, Playout, Role, SPURT_NANOS};
 use super::relay;
 use super::round_trips::RoundTrips;
 use super::sequence::{Arrival, Sequence, Settled};
-
-/// What makes a stream: source, destination and SSRC (the contract's counting rules).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(C)]
-pub struct Key {
-    pub source_ip: Ip,
-    pub destination_ip: Ip,
-    pub source_port: u16,
-    pub destination_port: u16,
-    pub ssrc: u32,
-}
-
-impl Key {
-    /// Of the stream with this SSRC that a datagram belongs to.
-    #[inline(always)]
-    pub fn of(datagram: &Datagram<'_>, ssrc: u32) -> Key {
-        let (source, destination) = (datagram.source, datagram.destination);
-        Key {
-            source_ip: source.ip,
-            destination_ip: destination.ip,
-            source_port: source.port,
-            destination_port: destination.port,
-            ssrc,
-        }
-    }
-}
-
-impl Key {
-    /// The sum of addresses (of IPv6 the last 32 bits) and ports: the same for both directions between two endpoints.
-    pub fn pair(&self) -> u32 {
-        let [source, destination] = [self.source_ip, self.destination_ip].map(|ip| ip.words()[1] as u32);
-        let ports = u32::from(self.source_port) + u32::from(self.destination_port);
-        source.wrapping_add(destination).wrapping_add(ports)
-    }
-}
-
-impl Hash for Key {
-    /// As the derived one, in five words instead of seven: each packet is looked up by it.
-    #[inline(always)]
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.source_ip.hash(state);
-        self.destination_ip.hash(state);
-        state.write_u64(
-            u64::from(self.ssrc) << 32 | u64::from(self.source_port) << 16 | u64::from(self.destination_port),
-        );
-    }
-}
-
-impl Key {
-    pub fn source(&self) -> Endpoint {
-        Endpoint { ip: self.source_ip, port: self.source_port }
-    }
-
-    pub fn destination(&self) -> Endpoint {
-        Endpoint { ip: self.destination_ip, port: self.destination_port }
-    }
-}
 
 /// A change of the transit time beyond this, where the numbering breaks, is a new timestamp origin.
 const RESTART_NANOS: f64 = 5e9;
@@ -274,27 +216,22 @@ impl Stream {
         burst: &mut impl FnMut(u64),
     ) -> (Arrival, bool) {
         let gap = now.nanos_since(self.last_arrival);
-        self.interval_gap = self.interval_gap.max(gap);
+        if gap > self.interval_gap {
+            self.interval_gap = gap;
+        }
         let ticks = packet.timestamp.wrapping_sub(self.last_timestamp) as i32;
         // By how much longer the packet was under way than the one before: D of RFC 3550 A.8, arrivals not rounded to ticks.
-        let ticks_nanos = f64::from(ticks) * self.nanos_per_tick;
-        let change = gap as f64 - ticks_nanos;
-        let follows = packet.sequence.wrapping_sub(self.last_sequence) == 1;
+        let change = gap as f64 - f64::from(ticks) * self.nanos_per_tick;
+        let is_step = ticks as u32 != self.packet_ticks && self.is_step(packet, ticks, role);
         let late = if self.is_played { self.play(now, gap, change, role, playout) } else { Late::default() };
-        let arrival = self.sequence.arrive(packet.sequence, ticks > 0, late.discarded(playout), settled, burst);
+        let is_discarded = late.any() && late.discarded(playout);
+        let arrival = self.sequence.arrive(packet.sequence, ticks > 0, is_discarded, settled, burst);
         self.last_arrival = now;
         self.last_timestamp = packet.timestamp;
         self.last_sequence = packet.sequence;
         match arrival {
-            Arrival::InOrder => {
-                if follows
-                    && ticks > 0
-                    && role == (Role::Media { marker: false })
-                    && ticks_nanos <= LONGEST_PACKET_NANOS
-                {
-                    self.packet_ticks = ticks as u32;
-                }
-            }
+            Arrival::InOrder if is_step => self.packet_ticks = ticks as u32,
+            Arrival::InOrder => {}
             Arrival::Reordered => self.reordered += 1,
             Arrival::Duplicate => self.duplicates += 1,
             // A timestamp that starts anew says nothing about transit times.
@@ -304,15 +241,25 @@ impl Stream {
         if self.nanos_per_tick > 0.0 {
             self.jitter += (change.abs() - self.jitter) / 16.0;
             self.jitter_sum += self.jitter;
-            self.jitter_max = self.jitter_max.max(self.jitter);
+            if self.jitter > self.jitter_max {
+                self.jitter_max = self.jitter;
+            }
             self.jitter_count += 1;
         }
-        let first = matches!(arrival, Arrival::InOrder | Arrival::Reordered);
-        if first && late.any() {
+        let is_late = late.any() && matches!(arrival, Arrival::InOrder | Arrival::Reordered);
+        if is_late {
             self.playout.late_fixed += u32::from(late.fixed);
             self.playout.late_adaptive += u32::from(late.adaptive);
         }
-        (arrival, first && late.discarded(playout))
+        (arrival, is_late && is_discarded)
+    }
+
+    /// Whether the timestamp's step to this packet is the time that one packet holds.
+    #[cold]
+    fn is_step(&self, packet: &Packet, ticks: i32, role: Role) -> bool {
+        let follows = packet.sequence.wrapping_sub(self.last_sequence) == 1;
+        let is_short = f64::from(ticks) * self.nanos_per_tick <= LONGEST_PACKET_NANOS;
+        follows && ticks > 0 && role == (Role::Media { marker: false }) && is_short
     }
 
     /// The packet's turn in the playout buffer, and the jitter of the media alone.

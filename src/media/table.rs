@@ -7,7 +7,8 @@ use foldhash::fast::RandomState;
 use crate::fetch::fetch;
 
 use super::index::Index;
-use super::stream::{Key, Stream};
+use super::key::Key;
+use super::stream::Stream;
 
 /// How many entries are looked at to find one to evict: sampling keeps an eviction at constant cost under a flood.
 const EVICTION_SAMPLE: usize = 16;

@@ -283,7 +283,7 @@ mod tests {
                 );
                 bytes[at] = b';';
                 assert_eq!(find_last_of(&bytes[..=at], [b':', b';']), Some(at));
-                assert_eq!(has_either(&bytes, b';', b'!'), true);
+                assert!(has_either(&bytes, b';', b'!'));
             }
         }
         // A byte above one that matches must not be taken for it.

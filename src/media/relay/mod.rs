@@ -15,9 +15,9 @@ use crate::time::Timestamp;
 use crate::wire::rtp::Packet;
 
 use super::Media;
+use super::key::Key;
 use super::sequence::Arrival;
 use super::slots::Slots;
-use super::stream::Key;
 
 use link::{Entered, Link};
 use seek::Seen;
