@@ -80,7 +80,7 @@ async fn agent(config: Config) -> anyhow::Result<()> {
     let engine = Engine::new(Settings::new(&config, false), site);
     let listener = hep::Listener::bind(&config.hep).await?;
     let (queue, inbox) = hep::queue();
-    let worker = Worker::start(config.capture, engine, listener.is_some().then_some(inbox))?;
+    let worker = Worker::start(config.capture, config.limits, engine, listener.is_some().then_some(inbox))?;
     for address in server.addresses() {
         info!("metrics at http://{address}/metrics");
     }

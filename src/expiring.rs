@@ -5,6 +5,7 @@ use std::hash::Hash;
 
 use foldhash::fast::RandomState;
 
+use crate::cap::Cap;
 use crate::time::Timestamp;
 
 /// At most `capacity` entries, in the order of their ends.
@@ -12,18 +13,23 @@ use crate::time::Timestamp;
 pub struct Expiring<K, V> {
     entries: HashMap<K, (Timestamp, V), RandomState>,
     order: BTreeSet<(Timestamp, K)>,
-    capacity: usize,
+    cap: Cap,
     /// Entries that gave way at the cap.
     pub evicted: u64,
 }
 
 impl<K: Copy + Ord + Hash, V> Expiring<K, V> {
     pub fn new(capacity: usize) -> Expiring<K, V> {
-        Expiring { entries: HashMap::default(), order: BTreeSet::new(), capacity: capacity.max(1), evicted: 0 }
+        Expiring { entries: HashMap::default(), order: BTreeSet::new(), cap: Cap::new(capacity, 1), evicted: 0 }
     }
 
     pub fn len(&self) -> usize {
         self.entries.len()
+    }
+
+    /// Lets it grow no further, while memory is short.
+    pub fn hold(&mut self, on: bool) {
+        self.cap.hold(self.len(), on);
     }
 
     pub fn contains(&self, key: &K) -> bool {
@@ -37,7 +43,7 @@ impl<K: Copy + Ord + Hash, V> Expiring<K, V> {
     /// Puts an entry in that was not there; gives the one that had to go for it.
     pub fn insert(&mut self, key: K, until: Timestamp, value: V) -> Option<(K, V)> {
         self.remove(&key);
-        let gone = match self.entries.len() >= self.capacity {
+        let gone = match self.entries.len() >= self.cap.most() {
             true => self.pop(),
             false => None,
         };

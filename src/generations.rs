@@ -5,6 +5,7 @@ use std::hash::Hash;
 
 use foldhash::fast::RandomState;
 
+use crate::cap::Cap;
 use crate::time::Timestamp;
 
 /// At most `capacity` entries; when half of them came within one lifetime, the older half gives way early.
@@ -14,7 +15,7 @@ pub struct Generations<K, V> {
     old: HashMap<K, V, RandomState>,
     turned: Timestamp,
     lifetime_nanos: i64,
-    capacity: usize,
+    cap: Cap,
     pub evicted: u64,
 }
 
@@ -25,7 +26,7 @@ impl<K: Eq + Hash, V> Generations<K, V> {
             old: HashMap::default(),
             turned: Timestamp::default(),
             lifetime_nanos,
-            capacity: capacity.max(2),
+            cap: Cap::new(capacity, 2),
             evicted: 0,
         }
     }
@@ -34,9 +35,14 @@ impl<K: Eq + Hash, V> Generations<K, V> {
         self.young.len() + self.old.len()
     }
 
+    /// Lets it grow no further, while memory is short.
+    pub fn hold(&mut self, on: bool) {
+        self.cap.hold(self.len(), on);
+    }
+
     /// Drops the older generation when the younger is old or full; to be called before entries are put in.
     pub fn turn(&mut self, now: Timestamp) {
-        let full = self.young.len() >= self.capacity / 2;
+        let full = self.young.len() >= self.cap.most() / 2;
         let aged = now.nanos_since(self.turned) >= self.lifetime_nanos;
         if !full && !aged {
             return;

@@ -6,6 +6,7 @@
 
 mod agenda;
 mod arrivals;
+mod cap;
 mod expiring;
 mod fetch;
 mod generations;

@@ -41,19 +41,26 @@ const BANNED: [&str; 27] = [
 const BANNED_STD: [&str; 4] = ["fs", "io", "env", "process"];
 
 /// Who may import whom in the core; a module that is not here may import nothing of this crate.
-const LAYERS: [(&str, &[&str]); 11] = [
+const LAYERS: [(&str, &[&str]); 12] = [
     // SDP names codecs; their table is arithmetic and knows nothing of bytes.
     // Fragments wait in a table, by the packets' own time.
     ("wire", &["arrivals", "generations", "quality", "time"]),
     ("fetch", &[]),
     ("agenda", &["time"]),
-    ("expiring", &["time"]),
-    ("generations", &["time"]),
+    ("expiring", &["cap", "time"]),
+    ("cap", &[]),
+    ("generations", &["cap", "time"]),
     ("labels", &["numbers", "site"]),
     ("site", &["wire"]),
-    ("call", &["agenda", "expiring", "fetch", "generations", "labels", "media", "numbers", "site", "time", "wire"]),
-    ("media", &["agenda", "arrivals", "fetch", "generations", "labels", "numbers", "quality", "site", "time", "wire"]),
-    ("connections", &["numbers", "time", "wire"]),
+    (
+        "call",
+        &["agenda", "cap", "expiring", "fetch", "generations", "labels", "media", "numbers", "site", "time", "wire"],
+    ),
+    (
+        "media",
+        &["agenda", "arrivals", "cap", "fetch", "generations", "labels", "numbers", "quality", "site", "time", "wire"],
+    ),
+    ("connections", &["cap", "numbers", "time", "wire"]),
     ("engine", &["call", "config", "connections", "labels", "media", "numbers", "site", "time", "wire"]),
 ];
 

@@ -153,6 +153,13 @@ impl Signalling {
         calls
     }
 
+    /// Lets tables grow no further, while memory is short.
+    pub fn hold(&mut self, on: bool) {
+        self.calls.hold(on);
+        self.transactions.hold(on);
+        self.registrations.hold(on);
+    }
+
     /// Entries in each table, for `sidetone_tracked_entries`.
     pub fn tracked(&self) -> impl IntoIterator<Item = (&'static str, usize)> {
         let (attempts, bindings) = self.registrations.lengths();

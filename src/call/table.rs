@@ -5,6 +5,7 @@ use std::hash::BuildHasher;
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 
+use crate::cap::Cap;
 use crate::fetch::fetch;
 
 use super::dialog::{Call, State};
@@ -35,7 +36,7 @@ pub struct Table {
     /// The messages of each slot's call.
     recent: Vec<Recent>,
     free: Vec<u32>,
-    capacity: usize,
+    cap: Cap,
     hand: usize,
     /// Calls that there were.
     count: u64,
@@ -52,7 +53,7 @@ impl Table {
             slots: Vec::new(),
             recent: Vec::new(),
             free: Vec::new(),
-            capacity: capacity.clamp(1, 1 << SLOT_BITS),
+            cap: Cap::new(capacity.min(1 << SLOT_BITS), 1),
             hand: 0,
             count: 0,
             evicted: 0,
@@ -63,8 +64,13 @@ impl Table {
         self.index.len()
     }
 
+    /// Lets it grow no further, while memory is short.
+    pub fn hold(&mut self, on: bool) {
+        self.cap.hold(self.len(), on);
+    }
+
     pub fn is_full(&self) -> bool {
-        self.index.len() >= self.capacity
+        self.index.len() >= self.cap.most()
     }
 
     /// Where the call of this Call-ID is.

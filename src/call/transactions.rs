@@ -139,6 +139,12 @@ impl Transactions {
         self.passing.expire(now);
     }
 
+    /// Lets them grow no further, while memory is short.
+    pub fn hold(&mut self, on: bool) {
+        self.entries.hold(on);
+        self.passing.hold(on);
+    }
+
     /// Messages, and messages that may go on.
     pub fn lengths(&self) -> (usize, usize) {
         (self.entries.len(), self.passing.len())

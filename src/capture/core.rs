@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tracing::{info, warn};
 
-use crate::config::Capture as Config;
+use crate::config::{Capture as Config, Limits};
 use crate::engine::{Batch, Engine, Share};
 
 use super::clock::Clock;
@@ -20,6 +20,7 @@ use super::fanout::Group;
 use super::filter::Part;
 use super::hep::{self, Inbox};
 use super::live::{self, BATCH, IDLE, Interface, LiveError};
+use super::memory::Memory;
 use super::order::Order;
 use super::overload::Overload;
 use super::reader::{self, Lost, Reader, Shared};
@@ -50,6 +51,7 @@ pub struct Capture {
     lost: Vec<(usize, Arc<Lost>)>,
     pub shared: Arc<Shared>,
     overload: Overload,
+    memory: Memory,
     /// Frames read and lost up to the last look at them.
     counted: (u64, u64),
     clock: Clock,
@@ -58,7 +60,7 @@ pub struct Capture {
 impl Capture {
     /// Opens the interfaces, for this thread and the others.
     pub fn open(
-        mut config: Config,
+        (mut config, limits): (Config, Limits),
         mut engine: Engine,
         mirrored: Option<Inbox>,
         wake: &Arc<OwnedFd>,
@@ -84,6 +86,7 @@ impl Capture {
             lost: Vec::new(),
             shared: Arc::default(),
             overload: Overload::default(),
+            memory: Memory::new(u64::from(limits.memory)),
             counted: (0, 0),
             clock: Clock::new(),
         };
@@ -256,6 +259,9 @@ impl Capture {
         }
         let (read, lost) = self.count_drops();
         let (read_before, lost_before) = std::mem::replace(&mut self.counted, (read, lost));
+        if let Some(short) = self.memory.second() {
+            self.engine.hold(short);
+        }
         if self.config.shed_media
             && let Some(share) = self.overload.second(read - read_before, lost - lost_before)
         {

@@ -7,6 +7,7 @@ pub mod file;
 pub mod filter;
 pub mod hep;
 pub mod live;
+mod memory;
 mod order;
 mod overload;
 mod reader;

@@ -11,7 +11,7 @@ use rustix::event::{EventfdFlags, eventfd};
 use tokio::sync::oneshot;
 use tracing::warn;
 
-use crate::config::Capture as Config;
+use crate::config::{Capture as Config, Limits};
 use crate::engine::{Engine, Snapshot};
 use crate::numbers::Family;
 
@@ -74,9 +74,14 @@ impl Asker {
 impl Worker {
     /// Opens the interfaces and starts the thread, which takes mirrored packets too where there is an inbox for them. Fails where
     /// nothing at all can be captured.
-    pub fn start(config: Config, engine: Engine, mirrored: Option<Inbox>) -> Result<Worker, StartError> {
+    pub fn start(
+        config: Config,
+        limits: Limits,
+        engine: Engine,
+        mirrored: Option<Inbox>,
+    ) -> Result<Worker, StartError> {
         let wake = Arc::new(eventfd(0, EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC).map_err(io::Error::from)?);
-        let (capture, readers) = Capture::open(config, engine, mirrored, &wake)?;
+        let (capture, readers) = Capture::open((config, limits), engine, mirrored, &wake)?;
         let (requests, inbox) = channel();
         let signal = Arc::clone(&wake);
         let (capturing, shared) = (Arc::clone(&capture.capturing), Arc::clone(&capture.shared));

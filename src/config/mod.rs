@@ -7,6 +7,7 @@ mod agents;
 mod connections;
 mod hep;
 mod labels;
+mod limits;
 mod net;
 mod numbering;
 mod outcomes;
@@ -34,6 +35,7 @@ pub use agents::{UserAgent, common as common_user_agents};
 pub use connections::Connections;
 pub use hep::{Hep, Secret};
 pub use labels::Labels;
+pub use limits::Limits;
 pub use numbering::Numbering;
 pub use outcomes::OutcomeRule;
 pub use report::{ConfigError, Problem};
@@ -73,6 +75,8 @@ pub struct Config {
     pub suspicious: Suspicious,
     /// Where labels come from, and how many series there may be.
     pub labels: Labels,
+    /// What the program may take of the host.
+    pub limits: Limits,
     /// Families of User-Agents; empty: the common ones. The first that matches wins.
     pub user_agents: Vec<UserAgent>,
     /// The agent's own log.

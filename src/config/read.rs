@@ -10,6 +10,7 @@ use toml::Spanned;
 use super::agents;
 use super::hep;
 use super::labels;
+use super::limits;
 use super::net;
 use super::numbering;
 use super::outcomes;
@@ -57,6 +58,7 @@ pub(super) fn config(text: &str, name: &str, bad_byte: Option<usize>) -> Result<
         rates: Vec::new(),
         suspicious: suspicious::read(&mut document),
         labels: labels::labels(&mut document),
+        limits: limits::read(&mut document),
         user_agents: agents::read(&mut document),
         log: log(&mut document),
     };

@@ -12,6 +12,7 @@ mod table;
 
 use std::borrow::Cow;
 
+use crate::cap::Cap;
 use crate::time::Timestamp;
 use crate::wire::sip::{Malformed, framing};
 use crate::wire::tcp::Segment;
@@ -114,6 +115,8 @@ pub struct Connections {
     sctp: Table<(Endpoint, Endpoint, u32), Association>,
     tcp_bytes: usize,
     sctp_bytes: usize,
+    /// Of both kinds of bytes together.
+    buffer: Cap,
     beginnings: Beginnings,
     pub numbers: Numbers,
     evicted: [u64; 2],
@@ -124,6 +127,7 @@ impl Connections {
         Connections {
             tcp: Table::new(settings.max_flows),
             sctp: Table::new(settings.max_flows),
+            buffer: Cap::new(settings.max_buffered_bytes, 0),
             settings,
             tcp_bytes: 0,
             sctp_bytes: 0,
@@ -230,8 +234,15 @@ impl Connections {
         }
     }
 
+    /// Lets tables and buffers grow no further, while memory is short.
+    pub fn hold(&mut self, on: bool) {
+        self.tcp.hold(on);
+        self.sctp.hold(on);
+        self.buffer.hold(self.tcp_bytes + self.sctp_bytes, on);
+    }
+
     fn keep_within_memory(&mut self) {
-        while self.tcp_bytes + self.sctp_bytes > self.settings.max_buffered_bytes {
+        while self.tcp_bytes + self.sctp_bytes > self.buffer.most() {
             let made_room = match self.tcp_bytes >= self.sctp_bytes {
                 true => self.evict_flow(|flow| flow.bytes() > 0),
                 false => self.evict_association(|association| association.bytes() > 0),

@@ -5,6 +5,8 @@ use std::hash::{BuildHasher, Hash};
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 
+use crate::cap::Cap;
+
 /// How many entries are looked at to find one to evict.
 const EVICTION_SAMPLE: usize = 16;
 /// How far apart they are: what came together stands together, and is of one kind. A prime, so that all are met in turn.
@@ -17,7 +19,7 @@ pub struct Table<K, V> {
     index: HashTable<u32>,
     slots: Vec<Option<(K, V)>>,
     free: Vec<u32>,
-    capacity: usize,
+    cap: Cap,
     hand: usize,
 }
 
@@ -28,7 +30,7 @@ impl<K: Eq + Hash, V> Table<K, V> {
             index: HashTable::new(),
             slots: Vec::new(),
             free: Vec::new(),
-            capacity: capacity.max(1),
+            cap: Cap::new(capacity, 1),
             hand: 0,
         }
     }
@@ -37,8 +39,13 @@ impl<K: Eq + Hash, V> Table<K, V> {
         self.index.len()
     }
 
+    /// Lets it grow no further, while memory is short.
+    pub fn hold(&mut self, on: bool) {
+        self.cap.hold(self.len(), on);
+    }
+
     pub fn is_full(&self) -> bool {
-        self.index.len() >= self.capacity
+        self.index.len() >= self.cap.most()
     }
 
     #[inline]

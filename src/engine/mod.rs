@@ -4,6 +4,7 @@ mod batch;
 mod business;
 mod clock;
 mod hep;
+mod limits;
 mod numbers;
 mod settings;
 mod suspicious;
@@ -49,6 +50,7 @@ pub struct Snapshot {
     media: media::Numbers,
     connections: connections::Numbers,
     share: Share,
+    is_held: bool,
     tracked: Vec<(&'static str, usize)>,
     evicted: Vec<(&'static str, u64)>,
 }
@@ -62,7 +64,7 @@ impl Snapshot {
         for interface in &self.interfaces {
             interface.collect(out);
         }
-        numbers::collect_share(self.share, out);
+        numbers::collect_limits(self.share, self.is_held, out);
         self.hep.collect(out);
         self.calls.collect(&self.site, out);
         self.connections.collect(out);
@@ -86,6 +88,8 @@ pub struct Engine {
     media: Media,
     /// The streams that are followed.
     share: Share,
+    /// Whether tables grow no further.
+    is_held: bool,
     effects: Vec<Effect>,
     next_tick: Timestamp,
     now: Timestamp,
@@ -112,6 +116,7 @@ impl Engine {
             hep: HepNumbers::default(),
             read_hep: settings.read_hep,
             share: Share::ALL,
+            is_held: false,
             effects: Vec::new(),
             twice: Twice::default(),
             next_tick: Timestamp::default(),
@@ -179,20 +184,6 @@ impl Engine {
         numbers.bytes += u64::from(original_length);
         numbers.last_packet = time;
         true
-    }
-
-    /// Counts frames that were read of streams that are not followed for now.
-    pub fn left_out(&mut self, interface: usize, packets: u64, bytes: u64) {
-        if let Some(numbers) = self.interfaces.get_mut(interface) {
-            numbers.packets += packets;
-            numbers.bytes += bytes;
-        }
-    }
-
-    /// From now on only these streams are followed; the others end here, and no silence of theirs counts.
-    pub fn follow(&mut self, share: Share) {
-        self.share = share;
-        self.media.follow(self.now, share);
     }
 
     fn undecoded(&mut self, interface: usize, reason: Undecoded, frames: u64) {
@@ -431,6 +422,7 @@ impl Engine {
             media: self.media.numbers.clone(),
             connections: self.connections.numbers(),
             share: self.share,
+            is_held: self.is_held,
             tracked: self.tracked(),
             evicted: self.evicted(),
         };

@@ -49,6 +49,12 @@ static SHARE: Family = Family::gauge(
     &[],
     "Ratio of the RTP streams that are followed: 1 is all, less while there is more traffic than this program can read (capture.shed_media).",
 );
+static HELD: Family = Family::gauge(
+    "sidetone_memory_short",
+    "",
+    &[],
+    "1 while tables grow no further, because the program takes as much memory as it may (limits.memory).",
+);
 static TRACKED: Family =
     Family::gauge("sidetone_tracked_entries", "", &["table"], "Entries in each table of the packet path.");
 static EVICTED: Family = Family::counter(
@@ -59,8 +65,20 @@ static EVICTED: Family = Family::counter(
 );
 
 /// The families of this folder, in the order of the catalogue.
-pub static FAMILIES: &[&Family] =
-    &[&PACKETS, &BYTES, &DROPPED, &UNDECODED, &SEEN_TWICE, &SHARE, &LAST_PACKET, &UP, &REOPENS, &TRACKED, &EVICTED];
+pub static FAMILIES: &[&Family] = &[
+    &PACKETS,
+    &BYTES,
+    &DROPPED,
+    &UNDECODED,
+    &SEEN_TWICE,
+    &SHARE,
+    &HELD,
+    &LAST_PACKET,
+    &UP,
+    &REOPENS,
+    &TRACKED,
+    &EVICTED,
+];
 
 /// Numbers of one interface, or of `file`.
 #[derive(Clone, Debug)]
@@ -116,9 +134,10 @@ impl InterfaceNumbers {
     }
 }
 
-/// Adds which part of the media is followed.
-pub(super) fn collect_share(share: Share, out: &mut Collection) {
+/// Adds which part of the media is followed, and whether memory is short.
+pub(super) fn collect_limits(share: Share, is_held: bool, out: &mut Collection) {
     out.put(&SHARE, Vec::new(), Value::Gauge(share.ratio()));
+    out.put(&HELD, Vec::new(), Value::Gauge(f64::from(u8::from(is_held))));
 }
 
 /// Adds how full the tables are, and what gave way.

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use foldhash::fast::RandomState;
 
 use crate::arrivals::{Arrival, Arrivals};
+use crate::cap::Cap;
 use crate::time::Timestamp;
 use crate::wire::Point;
 use crate::wire::rtp::Packet;
@@ -47,17 +48,22 @@ struct Candidate {
 pub struct Candidates {
     flows: HashMap<Key, Candidate, RandomState>,
     arrivals: Arrivals<Key>,
-    capacity: usize,
+    cap: Cap,
     pub evicted: u64,
 }
 
 impl Candidates {
     pub fn new(capacity: usize) -> Candidates {
-        Candidates { flows: HashMap::default(), arrivals: Arrivals::default(), capacity: capacity.max(1), evicted: 0 }
+        Candidates { flows: HashMap::default(), arrivals: Arrivals::default(), cap: Cap::new(capacity, 1), evicted: 0 }
     }
 
     pub fn len(&self) -> usize {
         self.flows.len()
+    }
+
+    /// Lets it grow no further, while memory is short.
+    pub fn hold(&mut self, on: bool) {
+        self.cap.hold(self.len(), on);
     }
 
     /// Takes a packet of an unknown flow; gives the packets of the flow, this one last, when it is believed.
@@ -99,8 +105,8 @@ impl Candidates {
     /// Begins a flow; at the cap the one that came first gives way.
     fn enter(&mut self, key: Key) {
         let arrived = |key: &Key| self.flows.get(key).map(|flow| flow.arrival);
-        let arrival = self.arrivals.enter(key, self.capacity, arrived);
-        if self.flows.len() >= self.capacity
+        let arrival = self.arrivals.enter(key, self.cap.most(), arrived);
+        if self.flows.len() >= self.cap.most()
             && let Some(oldest) = self.arrivals.oldest(arrived)
         {
             self.flows.remove(&oldest);

@@ -359,6 +359,12 @@ impl Media {
         std::mem::take(&mut self.reports)
     }
 
+    /// Lets tables grow no further, while memory is short.
+    pub fn hold(&mut self, on: bool) {
+        self.streams.hold(on);
+        self.candidates.hold(on);
+    }
+
     /// Entries in each table, for `sidetone_tracked_entries`.
     pub fn tracked(&self) -> [(&'static str, usize); 4] {
         [

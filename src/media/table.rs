@@ -4,6 +4,7 @@ use std::hash::BuildHasher;
 
 use foldhash::fast::RandomState;
 
+use crate::cap::Cap;
 use crate::fetch::fetch;
 
 use super::index::Index;
@@ -24,7 +25,7 @@ pub struct Table {
     /// Streams; what the index does not point at is free.
     slots: Vec<Stream>,
     free: Vec<u32>,
-    capacity: usize,
+    cap: Cap,
     /// Where the next search for an entry to evict begins.
     hand: usize,
 }
@@ -36,7 +37,7 @@ impl Table {
             index: Index::default(),
             slots: Vec::new(),
             free: Vec::new(),
-            capacity: capacity.max(1),
+            cap: Cap::new(capacity, 1),
             hand: 0,
         }
     }
@@ -92,8 +93,13 @@ impl Table {
         self.slots.get_mut(at as usize).filter(|stream| stream.in_use)
     }
 
+    /// Lets it grow no further, while memory is short.
+    pub fn hold(&mut self, on: bool) {
+        self.cap.hold(self.len(), on);
+    }
+
     pub fn is_full(&self) -> bool {
-        self.index.len() >= self.capacity
+        self.index.len() >= self.cap.most()
     }
 
     /// Puts a stream in; the caller has made room and knows that its key is not there.

@@ -74,6 +74,11 @@ impl Core {
         self.engine.tick(Timestamp::from_nanos(nanos));
     }
 
+    /// Whether memory is short.
+    pub fn hold(&mut self, on: bool) {
+        self.engine.hold(on);
+    }
+
     /// What a scrape shows now, in the text format.
     pub fn scrape(&mut self) -> Samples {
         let mut collection = Collection::default();

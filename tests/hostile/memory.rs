@@ -216,3 +216,57 @@ fn descriptions_after_the_end_of_a_call_do_not_pile_up() {
     let grown = sizes[19] - sizes[9];
     assert!(grown <= MAX_GROWTH, "1,000 calls that are forgotten left {grown} bytes behind");
 }
+
+/// A packet of each kind that makes a new entry somewhere.
+fn newcomers(n: u32) -> [Vec<u8>; 4] {
+    let call = Call::v4(&format!("newcomer-{n}"));
+    let phone =
+        Call { caller: address(&format!("198.51.100.7:{}", 1024 + n % 60_000)), ..Call::v4(&format!("phone-{n}")) };
+    let options = Call::v4(&format!("options-{n}"));
+    let flow = rtp(0, 1, 160, 0x1000_0000 + n, 160);
+    [
+        call.signal(From::Caller, &call.invite()),
+        phone.signal(From::Caller, &message("REGISTER sip:a.example SIP/2.0", &phone, "1 REGISTER", "", "")),
+        options.signal(From::Caller, &message("OPTIONS sip:b@b SIP/2.0", &options, "1 OPTIONS", "", "")),
+        udp(address(&format!("198.51.100.9:{}", 1024 + n % 60_000)), address("192.0.2.20:31000"), &flow),
+    ]
+}
+
+/// Tables have room for 100,000 of each, and grow no further nevertheless; a real call that runs through it keeps its numbers.
+#[test]
+fn while_memory_is_short_nothing_grows() {
+    let mut core = Core::new(&roomy(), false);
+    let call = Call::v4("real");
+    core.packet(START, &call.signal(From::Caller, &call.invite()));
+    core.packet(START, &call.signal(From::Callee, &call.ok()));
+    let mut sent = 0u16;
+    let mut flood = |core: &mut Core, numbers: std::ops::Range<u32>| {
+        for n in numbers {
+            let time = START + i64::from(n) * MILLISECOND;
+            newcomers(n).iter().for_each(|packet| core.packet(time, packet));
+            if n % 20 == 0 {
+                sent += 1;
+                core.packet(time, &call.media(From::Caller, &rtp(0, sent, u32::from(sent) * 160, 7, 160)));
+            }
+        }
+    };
+    flood(&mut core, 0..3000);
+    core.hold(true);
+    let (before, tables) = (live(), core.scrape());
+    flood(&mut core, 3000..30_000);
+    let after = live();
+    flood(&mut core, 30_000..60_000);
+    let (later, now) = (live(), core.scrape());
+    for table in ["calls", "stream_candidates", "registration_attempts", "transactions"] {
+        assert!(now.tracked(table) <= tables.tracked(table).max(64), "{table}: {}", now.tracked(table));
+    }
+    assert!(now.evicted("calls") > 20_000 && now.evicted("registration_attempts") > 20_000);
+    // What is small has caps of its own, and comes to them.
+    assert!(after - before < 3 << 20 && later - after < 512 << 10, "{before}, {after}, {later} bytes");
+    core.hold(false);
+    flood(&mut core, 60_000..65_000);
+    assert!(core.scrape().tracked("calls") > tables.tracked("calls"), "it grows again");
+    core.tick(START + 70_000 * MILLISECOND);
+    let end = core.scrape();
+    assert_eq!((end.sum("rtp_packets_total", ""), end.sum("rtp_packets_lost_total", "")), (f64::from(sent), 0.0));
+}

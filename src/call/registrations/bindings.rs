@@ -58,6 +58,10 @@ impl Bindings {
         self.table.len()
     }
 
+    pub fn hold(&mut self, on: bool) {
+        self.table.hold(on);
+    }
+
     pub fn evicted(&self) -> u64 {
         self.table.evicted
     }

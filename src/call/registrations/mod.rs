@@ -77,6 +77,12 @@ impl Registrations {
         }
     }
 
+    /// Lets them grow no further, while memory is short.
+    pub fn hold(&mut self, on: bool) {
+        self.attempts.hold(on);
+        self.bindings.hold(on);
+    }
+
     /// Attempts under way, and bindings alive.
     pub fn lengths(&self) -> (usize, usize) {
         (self.attempts.len(), self.bindings.len())
