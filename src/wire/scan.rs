@@ -163,12 +163,13 @@ pub(super) fn trim(bytes: &[u8]) -> &[u8] {
 /// The number that the digits at the beginning make, at least one and no more than fit 32 bits, and what is behind them.
 #[inline]
 pub(super) fn digits(text: &[u8]) -> Option<(u32, &[u8])> {
-    let (mut number, mut rest) = (None, text);
+    let (mut number, mut rest) = (0u64, text);
     while let [digit @ b'0'..=b'9', more @ ..] = rest {
-        number = Some(number.unwrap_or(0u32).checked_mul(10)?.checked_add(u32::from(digit - b'0'))?);
+        number = (number * 10 + u64::from(digit - b'0')).min(u64::from(u32::MAX) + 1);
         rest = more;
     }
-    Some((number?, rest))
+    let number = u32::try_from(number).ok()?;
+    (rest.len() < text.len()).then_some((number, rest))
 }
 
 /// One bit for each byte of a block.
