@@ -10,6 +10,7 @@ mod cap;
 mod expiring;
 mod fetch;
 mod generations;
+mod index;
 pub mod time;
 
 pub mod capture;

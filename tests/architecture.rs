@@ -41,7 +41,7 @@ const BANNED: [&str; 27] = [
 const BANNED_STD: [&str; 4] = ["fs", "io", "env", "process"];
 
 /// Who may import whom in the core; a module that is not here may import nothing of this crate.
-const LAYERS: [(&str, &[&str]); 12] = [
+const LAYERS: [(&str, &[&str]); 13] = [
     // SDP names codecs; their table is arithmetic and knows nothing of bytes.
     // Fragments wait in a table, by the packets' own time.
     ("wire", &["arrivals", "generations", "quality", "time"]),
@@ -50,15 +50,42 @@ const LAYERS: [(&str, &[&str]); 12] = [
     ("expiring", &["cap", "time"]),
     ("cap", &[]),
     ("generations", &["cap", "time"]),
+    ("index", &["fetch"]),
     ("labels", &["numbers", "site"]),
     ("site", &["wire"]),
     (
         "call",
-        &["agenda", "cap", "expiring", "fetch", "generations", "labels", "media", "numbers", "site", "time", "wire"],
+        &[
+            "agenda",
+            "cap",
+            "expiring",
+            "fetch",
+            "generations",
+            "index",
+            "labels",
+            "media",
+            "numbers",
+            "site",
+            "time",
+            "wire",
+        ],
     ),
     (
         "media",
-        &["agenda", "arrivals", "cap", "fetch", "generations", "labels", "numbers", "quality", "site", "time", "wire"],
+        &[
+            "agenda",
+            "arrivals",
+            "cap",
+            "fetch",
+            "generations",
+            "index",
+            "labels",
+            "numbers",
+            "quality",
+            "site",
+            "time",
+            "wire",
+        ],
     ),
     ("connections", &["cap", "numbers", "time", "wire"]),
     ("engine", &["call", "config", "connections", "labels", "media", "numbers", "site", "time", "wire"]),

@@ -139,6 +139,7 @@ impl Signalling {
         };
         let call = Call {
             serial: 0,
+            call_id: at.marks.call_id,
             leg_of: 0,
             names: Names::new(at.message.call_id, at.message.from, at.message.to),
             source,
@@ -179,7 +180,7 @@ impl Signalling {
             country,
             mos: None,
         };
-        let id = self.calls.insert(at.marks.call_id, call);
+        let id = self.calls.insert(call);
         self.schedule(id, at.now);
         id
     }

@@ -133,6 +133,8 @@ pub struct Again {
 pub struct Call {
     /// Number of the call within this run, in the order of their beginnings; what streams are bound by. The table gives it.
     pub serial: u64,
+    /// Fingerprint of its Call-ID.
+    pub call_id: u64,
     /// The call that this is another leg of, by a header that says so; zero: none. A leg is counted nowhere.
     pub leg_of: u64,
     pub names: Names,

@@ -196,17 +196,18 @@ impl Signalling {
         point: Option<Point>,
         message: &Message<'_>,
     ) -> bool {
-        let (direction, peer) = self.site.place(from.ip, to.ip);
         if !message.is_usable() {
+            let (direction, peer) = self.site.place(from.ip, to.ip);
             self.count(message, transport, direction, peer);
             return true;
         }
+        // What is looked up is asked for while there is other work to do.
         let call_id = self.hasher.hash_one(message.call_id);
-        let call = self.calls.find(call_id);
-        if let Some(at) = call {
-            self.calls.fetch(at);
-        }
+        self.calls.announce(call_id);
         let marks = Marks::of(message, call_id, &self.hasher);
+        self.calls.fetch(call_id);
+        let (direction, peer) = self.site.place(from.ip, to.ip);
+        let call = self.calls.find(call_id);
         // What begins a call is given to it once it has.
         let begins = call.is_none() && matches!(message.start, Start::Request { method: Method::Invite, .. });
         let mut begun = begins.then(Recent::default);

@@ -14,20 +14,29 @@ const LINGER_NANOS: i64 = 32_000_000_000;
 const SETTLE_NANOS: i64 = 1_000_000_000;
 /// RFC 4028 section 10: whoever misses the refresh sends BYE up to 32 s before the session expires; after it that is late.
 const EXPIRY_GRACE_NANOS: i64 = 32_000_000_000;
+/// So many calls ahead the memory of the next one is asked for.
+const AHEAD: usize = 8;
 /// Calls are looked at once in so long at most.
 const TICK_NANOS: i64 = 1_000_000_000;
 
 impl Signalling {
     /// Ends what has timed out and forgets what has lingered. Called about once a second.
     pub fn tick(&mut self, now: Timestamp) {
-        for (at, serial) in self.agenda.due(now) {
+        let due = self.agenda.due(now);
+        for (number, (at, serial)) in due.iter().copied().enumerate() {
+            if let Some((_, later)) = due.get(number + AHEAD) {
+                self.calls.fetch_by_serial(*later);
+            }
             let id = self.calls.by_serial(serial);
-            let due = |call: &mut Call| is_current(&mut call.look_at, at) && call.state != State::Ended;
-            if let Some(id) = id.filter(|id| self.calls.get_mut(*id).is_some_and(due)) {
+            let is_due = |call: &mut Call| is_current(&mut call.look_at, at) && call.state != State::Ended;
+            if let Some(id) = id.filter(|id| self.calls.get_mut(*id).is_some_and(is_due)) {
                 self.look(id, now);
             }
         }
         while let Some(serial) = self.ended.front().copied() {
+            if let Some(later) = self.ended.get(AHEAD) {
+                self.calls.fetch_by_serial(*later);
+            }
             match self.calls.by_serial(serial).and_then(|id| Some((id, self.calls.get(id)?.ended?))) {
                 Some((_, ended)) if now.nanos_since(ended) <= LINGER_NANOS => break,
                 Some((id, _)) => self.leave(id, now, EndedBy::Timeout),

@@ -3,10 +3,10 @@
 use std::hash::BuildHasher;
 
 use foldhash::fast::RandomState;
-use hashbrown::HashTable;
 
 use crate::cap::Cap;
 use crate::fetch::fetch;
+use crate::index::Index;
 
 use super::dialog::{Call, State};
 use super::transactions::Recent;
@@ -17,21 +17,12 @@ const EVICTION_SAMPLE: usize = 16;
 /// Bits of a serial that are the call's slot: 16 million calls at once, and as many a second for 18 hours.
 const SLOT_BITS: u32 = 24;
 
-/// What a call is found by; of a free slot, what nothing has.
-#[derive(Clone, Copy, Debug, Default)]
-struct SlotKey {
-    call_id: u64,
-    serial: u64,
-}
-
 /// At most `capacity` calls.
 #[derive(Debug)]
 pub struct Table {
     hasher: RandomState,
-    /// By the fingerprint of the Call-ID: of ten thousand calls two have the same once in 10^11 times.
-    index: HashTable<u32>,
-    /// What each slot is found by: apart from the calls, these are small enough to be near at hand.
-    keys: Vec<SlotKey>,
+    /// By the lower half of the Call-ID's fingerprint; the call has all of it: of ten thousand calls two have the same once in 10^11 times.
+    index: Index,
     slots: Vec<Option<Call>>,
     /// The messages of each slot's call.
     recent: Vec<Recent>,
@@ -48,8 +39,7 @@ impl Table {
     pub fn new(capacity: usize, hasher: RandomState) -> Table {
         Table {
             hasher,
-            index: HashTable::new(),
-            keys: Vec::new(),
+            index: Index::default(),
             slots: Vec::new(),
             recent: Vec::new(),
             free: Vec::new(),
@@ -76,7 +66,7 @@ impl Table {
     /// Where the call of this Call-ID is.
     #[inline]
     pub fn find(&self, call_id: u64) -> Option<u32> {
-        self.index.find(call_id, |at| self.key(*at).call_id == call_id).copied()
+        self.index.find(call_id as u32, |at| self.get(at).is_some_and(|call| call.call_id == call_id))
     }
 
     /// The same, for a Call-ID that some header names.
@@ -87,18 +77,32 @@ impl Table {
     /// Where the call of this number is.
     #[inline]
     pub fn by_serial(&self, serial: u64) -> Option<u32> {
-        let at = serial as u32 & ((1 << SLOT_BITS) - 1);
-        (self.key(at).serial == serial && serial != 0).then_some(at)
+        let at = slot_of(serial);
+        self.get(at).filter(|call| call.serial == serial).map(|_| at)
+    }
+
+    /// Says that a Call-ID is looked for soon, to have its place in the index by then.
+    #[inline]
+    pub fn announce(&self, call_id: u64) {
+        self.index.fetch(call_id as u32);
+    }
+
+    /// Asks for the memory of the call of a Call-ID, or of another that has half its fingerprint.
+    #[inline]
+    pub fn fetch(&self, call_id: u64) {
+        if let Some(at) = self.index.find(call_id as u32, |_| true) {
+            self.fetch_slot(at);
+        }
+    }
+
+    /// Asks for the memory of the call of this number.
+    #[inline]
+    pub fn fetch_by_serial(&self, serial: u64) {
+        self.fetch_slot(slot_of(serial));
     }
 
     #[inline]
-    fn key(&self, at: u32) -> SlotKey {
-        self.keys.get(at as usize).copied().unwrap_or_default()
-    }
-
-    /// Asks for the memory of a call that is needed soon.
-    #[inline]
-    pub fn fetch(&self, at: u32) {
+    fn fetch_slot(&self, at: u32) {
         if let (Some(call), Some(recent)) = (self.slots.get(at as usize), self.recent.get(at as usize)) {
             fetch(call, usize::MAX);
             fetch(recent, usize::MAX);
@@ -121,49 +125,43 @@ impl Table {
         slot(&self.slots, at)
     }
 
-    /// Puts a call in under the fingerprint of its Call-ID; it gets its serial here. The caller has made room and knows that its Call-ID is not there.
-    pub fn insert(&mut self, call_id: u64, mut call: Call) -> u32 {
+    /// Puts a call in; it gets its serial here. The caller has made room and knows that its Call-ID is not there.
+    pub fn insert(&mut self, mut call: Call) -> u32 {
         let at = self.free.pop().unwrap_or_else(|| {
             if self.slots.len() == self.slots.capacity() {
                 // Doubling would leave up to half of the slots unused.
-                let more = (self.slots.len() / 4).max(64);
+                let more = (self.slots.len() / 8).max(64);
                 self.slots.reserve_exact(more);
                 self.recent.reserve_exact(more);
             }
             self.slots.push(None);
             self.recent.push(Recent::default());
-            self.keys.push(SlotKey::default());
             self.slots.len() as u32 - 1
         });
         self.count += 1;
         call.serial = self.count << SLOT_BITS | u64::from(at);
-        self.keys[at as usize] = SlotKey { call_id, serial: call.serial };
+        self.index.insert(call.call_id as u32, at);
         self.slots[at as usize] = Some(call);
-        let keys = &self.keys;
-        self.index.insert_unique(call_id, at, |at| keys.get(*at as usize).map_or(0, |key| key.call_id));
         at
     }
 
     /// Takes a call out, and hands it over.
     pub fn take(&mut self, at: u32) -> Option<Call> {
-        let call = self.slots.get_mut(at as usize)?.take()?;
         self.vacate(at);
-        Some(call)
+        self.slots.get_mut(at as usize)?.take()
     }
 
     /// Takes a call out, in place.
     pub fn forget(&mut self, at: u32) {
-        if let Some(slot) = self.slots.get_mut(at as usize).filter(|slot| slot.is_some()) {
+        self.vacate(at);
+        if let Some(slot) = self.slots.get_mut(at as usize) {
             *slot = None;
-            self.vacate(at);
         }
     }
 
     fn vacate(&mut self, at: u32) {
-        let key = std::mem::take(&mut self.keys[at as usize]);
-        if let Ok(entry) = self.index.find_entry(key.call_id, |other| *other == at) {
-            entry.remove();
-        }
+        let Some(call_id) = self.get(at).map(|call| call.call_id) else { return };
+        self.index.remove(call_id as u32, at);
         self.recent[at as usize].clear();
         self.free.push(at);
     }
@@ -195,4 +193,9 @@ impl Table {
 
 fn slot(slots: &[Option<Call>], at: u32) -> Option<&Call> {
     slots.get(at as usize)?.as_ref()
+}
+
+/// The slot that a call of this number has, or had.
+fn slot_of(serial: u64) -> u32 {
+    serial as u32 & ((1 << SLOT_BITS) - 1)
 }

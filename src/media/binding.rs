@@ -1,11 +1,12 @@
 //! What binds a stream to a call: the addresses that SDP announced, and what payload types mean there.
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
+use std::hash::BuildHasher;
 
 use foldhash::fast::RandomState;
 use smallvec::SmallVec;
 
+use crate::fetch::fetch;
+use crate::index::Index;
 use crate::site::Direction;
 use crate::time::Timestamp;
 use crate::wire::Endpoint;
@@ -23,6 +24,7 @@ const MAX_FORMATS: usize = 16;
 /// An endpoint that some SDP names.
 #[derive(Debug)]
 pub struct Announced {
+    at: Endpoint,
     pub call: u64,
     /// Who receives there.
     pub party: Party,
@@ -34,8 +36,10 @@ pub struct Announced {
 /// A call as the media side knows it.
 #[derive(Debug, Default)]
 pub struct Call {
-    /// Mostly one of each party.
-    pub endpoints: SmallVec<[Endpoint; 2]>,
+    /// Its number; zero where there is none.
+    serial: u64,
+    /// Mostly one of each party. Those that another call has named since are among them.
+    announced: SmallVec<[Announced; 2]>,
     pub streams: Vec<u32>,
     /// The worst lifetime MOS of its streams that have ended.
     pub worst_mos: Option<f64>,
@@ -59,9 +63,11 @@ pub struct Call {
 /// Announcements of all calls; its size follows the number of calls, which is capped on the signalling side.
 #[derive(Debug, Default)]
 pub struct Bindings {
-    endpoints: HashMap<Endpoint, Announced, RandomState>,
-    /// Where each call is.
-    calls: HashMap<u64, u32, RandomState>,
+    hasher: RandomState,
+    /// The calls that endpoints are announced by, by a hash of the endpoint.
+    by_endpoint: Index,
+    /// All calls, by the lower half of their numbers.
+    by_serial: Index,
     slots: Vec<Call>,
     free: Vec<u32>,
 }
@@ -69,100 +75,128 @@ pub struct Bindings {
 impl Bindings {
     /// Calls that are known, those that ended a moment ago included.
     pub fn len(&self) -> usize {
-        self.calls.len()
+        self.by_serial.len()
+    }
+
+    fn fingerprint(&self, at: Endpoint) -> u32 {
+        self.hasher.hash_one(at) as u32
+    }
+
+    /// The slot of the call that an endpoint is announced by.
+    fn owner(&self, fingerprint: u32, at: Endpoint) -> Option<u32> {
+        self.by_endpoint.find(fingerprint, |slot| self.slots[slot as usize].names(at).is_some())
     }
 
     pub fn endpoint(&self, at: Endpoint) -> Option<&Announced> {
-        self.endpoints.get(&at)
+        let known = &self.slots[self.owner(self.fingerprint(at), at)? as usize];
+        known.announced.get(known.names(at)?)
+    }
+
+    fn slot_of(&self, call: u64) -> Option<u32> {
+        self.by_serial.find(call as u32, |slot| self.slots[slot as usize].serial == call)
     }
 
     pub fn call(&self, call: u64) -> Option<&Call> {
-        self.slots.get(*self.calls.get(&call)? as usize)
+        self.slots.get(self.slot_of(call)? as usize)
     }
 
     pub fn call_mut(&mut self, call: u64) -> Option<&mut Call> {
-        self.slots.get_mut(*self.calls.get(&call)? as usize)
+        let slot = self.slot_of(call)?;
+        self.slots.get_mut(slot as usize)
+    }
+
+    /// Asks for the memory of a call that is needed soon.
+    pub fn fetch(&self, call: u64) {
+        if let Some(slot) = self.by_serial.find(call as u32, |_| true) {
+            fetch(&self.slots[slot as usize], usize::MAX);
+        }
     }
 
     /// A call that is, or begins to be, known.
     pub fn entry(&mut self, call: u64) -> &mut Call {
-        let at = *self.calls.entry(call).or_insert_with(|| match self.free.pop() {
-            Some(at) => at,
-            None => {
-                if self.slots.len() == self.slots.capacity() {
-                    // Doubling would leave up to half of the slots unused.
-                    self.slots.reserve_exact((self.slots.len() / 4).max(64));
-                }
-                self.slots.push(Call::default());
-                self.slots.len() as u32 - 1
-            }
-        });
-        &mut self.slots[at as usize]
+        let slot = self.enter(call);
+        &mut self.slots[slot as usize]
     }
 
-    /// Whether a call that has not ended, and is not this one, holds the endpoint for itself.
-    fn is_held(&self, there: &Announced, call: u64) -> bool {
-        there.call != call && self.call(there.call).is_some_and(|other| other.ended.is_none())
+    fn enter(&mut self, call: u64) -> u32 {
+        if let Some(slot) = self.slot_of(call) {
+            return slot;
+        }
+        let slot = self.free.pop().unwrap_or_else(|| {
+            if self.slots.len() == self.slots.capacity() {
+                // Doubling would leave up to half of the slots unused.
+                self.slots.reserve_exact((self.slots.len() / 8).max(64));
+            }
+            self.slots.push(Call::default());
+            self.slots.len() as u32 - 1
+        });
+        self.slots[slot as usize].serial = call;
+        self.by_serial.insert(call as u32, slot);
+        slot
     }
 
     /// Notes an endpoint of a call. The first call to name an endpoint keeps it until it ends, as legs of one call
     /// through a B2BUA name the same one.
     pub fn announce(&mut self, call: u64, party: Party, at: Endpoint, formats: &[Format]) {
-        let is_held = self.endpoints.get(&at).is_some_and(|there| self.is_held(there, call));
-        let known = self.entry(call);
-        known.is_shared |= is_held;
-        if !is_held {
-            known.ended = None;
-            if !known.endpoints.contains(&at) {
-                let is_full = known.endpoints.len() >= MAX_ENDPOINTS_A_CALL;
-                let oldest = is_full.then(|| known.endpoints.remove(0));
-                known.endpoints.push(at);
+        let fingerprint = self.fingerprint(at);
+        let owner = self.owner(fingerprint, at);
+        let slot = self.enter(call);
+        if let Some(owner) = owner.filter(|owner| *owner != slot) {
+            let other = &mut self.slots[owner as usize];
+            if other.ended.is_none() {
+                if let Some(place) = other.names(at) {
+                    extend(&mut other.announced[place].formats, formats);
+                }
+                self.slots[slot as usize].is_shared = true;
+                return;
+            }
+            self.by_endpoint.remove(fingerprint, owner);
+        }
+        let known = &mut self.slots[slot as usize];
+        known.ended = None;
+        let place = known.names(at);
+        if let Some(place) = place.filter(|_| owner == Some(slot)) {
+            let there = &mut known.announced[place];
+            there.party = party;
+            extend(&mut there.formats, formats);
+            return;
+        }
+        let formats = formats.iter().take(MAX_FORMATS).copied().collect();
+        let announced = Announced { at, call, party, formats, fax: false };
+        match place {
+            Some(place) => known.announced[place] = announced,
+            None => {
+                let is_full = known.announced.len() >= MAX_ENDPOINTS_A_CALL;
+                let oldest = is_full.then(|| known.announced.remove(0));
+                known.announced.push(announced);
                 if let Some(oldest) = oldest {
-                    self.release(oldest, call);
+                    self.by_endpoint.remove(self.fingerprint(oldest.at), slot);
                 }
             }
         }
-        match self.endpoints.entry(at) {
-            Entry::Occupied(mut there) if is_held || there.get().call == call => {
-                let there = there.get_mut();
-                extend(&mut there.formats, formats);
-                if !is_held {
-                    there.party = party;
-                }
-            }
-            there => {
-                let formats = formats.iter().take(MAX_FORMATS).copied().collect();
-                there.insert_entry(Announced { call, party, formats, fax: false });
-            }
-        }
-    }
-
-    /// Forgets an endpoint, if it is the call's.
-    fn release(&mut self, at: Endpoint, call: u64) {
-        if let Entry::Occupied(there) = self.endpoints.entry(at)
-            && there.get().call == call
-        {
-            there.remove();
-        }
+        self.by_endpoint.insert(fingerprint, slot);
     }
 
     /// Notes that T.38 comes to an endpoint of a call.
     pub fn announce_fax(&mut self, call: u64, party: Party, at: Endpoint) {
         self.announce(call, party, at, &[]);
-        if let Some(there) = self.endpoints.get_mut(&at) {
-            there.fax = true;
+        if let Some(owner) = self.owner(self.fingerprint(at), at) {
+            let known = &mut self.slots[owner as usize];
+            if let Some(place) = known.names(at) {
+                known.announced[place].fax = true;
+            }
         }
     }
 
     pub fn receives_fax(&self, at: Endpoint) -> bool {
-        self.endpoints.get(&at).is_some_and(|there| there.fax)
+        self.endpoint(at).is_some_and(|there| there.fax)
     }
 
     /// SDP of a call says that RTCP for the media endpoint `at` comes to `rtcp` (RFC 3605). Where all guess it nothing is kept,
     /// and no media endpoint gives way to it.
     pub fn announce_rtcp(&mut self, call: u64, party: Party, at: Endpoint, rtcp: Endpoint) {
         let guessed = rtcp.ip == at.ip && (rtcp.port == at.port || Some(rtcp.port) == at.port.checked_add(1));
-        let has_room = |known: &Call| known.endpoints.len() < MAX_ENDPOINTS_A_CALL;
+        let has_room = |known: &Call| known.announced.len() < MAX_ENDPOINTS_A_CALL;
         if !guessed && self.call(call).is_some_and(has_room) {
             self.announce(call, party, rtcp, &[]);
         }
@@ -170,18 +204,29 @@ impl Bindings {
 
     /// Forgets a call and the endpoints that are still its own.
     pub fn remove(&mut self, call: u64) {
-        let Some(at) = self.calls.remove(&call) else { return };
-        self.free.push(at);
-        let Some(slot) = self.slots.get_mut(at as usize) else { return };
-        let endpoints = std::mem::take(&mut slot.endpoints);
-        *slot = Call::default();
-        for endpoint in endpoints {
-            self.release(endpoint, call);
+        let Some(slot) = self.slot_of(call) else { return };
+        self.by_serial.remove(call as u32, slot);
+        self.free.push(slot);
+        let Call { announced, .. } = std::mem::take(&mut self.slots[slot as usize]);
+        for Announced { at, .. } in announced {
+            self.by_endpoint.remove(self.fingerprint(at), slot);
         }
     }
 
+    /// The numbers of all calls.
     pub fn calls(&self) -> Vec<u64> {
-        self.calls.keys().copied().collect()
+        self.slots.iter().map(|known| known.serial).filter(|serial| *serial != 0).collect()
+    }
+}
+
+impl Call {
+    /// The endpoints that its descriptions named.
+    pub fn endpoints(&self) -> impl Iterator<Item = Endpoint> {
+        self.announced.iter().map(|there| there.at)
+    }
+
+    fn names(&self, at: Endpoint) -> Option<usize> {
+        self.announced.iter().position(|there| there.at == at)
     }
 }
 

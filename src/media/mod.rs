@@ -5,7 +5,6 @@ mod binding;
 mod candidates;
 mod delay;
 mod home;
-mod index;
 mod interval;
 mod key;
 mod numbers;
@@ -66,6 +65,9 @@ pub use sundry::FAMILIES as SUNDRY_FAMILIES;
 const LINGER_NANOS: i64 = 2_000_000_000;
 /// A candidate that is silent for so long is forgotten.
 const CANDIDATE_NANOS: i64 = 5_000_000_000;
+
+/// So many calls ahead the memory of the next one is asked for.
+const AHEAD: usize = 8;
 
 /// What the configuration says of media.
 #[derive(Clone, Debug)]
@@ -289,6 +291,9 @@ impl Media {
         self.candidates.expire(now.moved(-CANDIDATE_NANOS));
         let lingered = now.moved(-LINGER_NANOS);
         while let Some((_, call)) = self.ended.pop_front_if(|(at, _)| *at < lingered) {
+            if let Some((_, later)) = self.ended.get(AHEAD) {
+                self.bindings.fetch(*later);
+            }
             match self.bindings.call(call).filter(|known| known.ended.is_some()) {
                 Some(known) if known.streams.is_empty() => self.bindings.remove(call),
                 Some(_) => self.ended.push_back((now, call)),

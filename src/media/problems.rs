@@ -6,8 +6,8 @@ use crate::time::Timestamp;
 use crate::wire::sdp::{self, MediaType};
 use crate::wire::sip::Party;
 
-use super::Media;
 use super::binding::Call;
+use super::{AHEAD, Media};
 
 /// A problem of a call's media; the values of the `problem` label.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -174,7 +174,11 @@ impl Media {
 
     /// Looks at the media of the calls whose time has come.
     pub(super) fn look_for_problems(&mut self, now: Timestamp) {
-        for (at, call) in self.agenda.due(now) {
+        let due = self.agenda.due(now);
+        for (number, (at, call)) in due.iter().copied().enumerate() {
+            if let Some((_, later)) = due.get(number + AHEAD) {
+                self.bindings.fetch(*later);
+            }
             if !self.bindings.call_mut(call).is_some_and(|known| is_current(&mut known.look_at, at)) {
                 continue;
             }
@@ -258,9 +262,7 @@ impl Media {
         if call.is_shared && call.streams.is_empty() || self.is_partly_seen(call) {
             return false;
         }
-        !self.site.knows_itself()
-            || !call.streams.is_empty()
-            || call.endpoints.iter().any(|at| self.site.is_local(at.ip))
+        !self.site.knows_itself() || !call.streams.is_empty() || call.endpoints().any(|at| self.site.is_local(at.ip))
     }
 
     /// Whether not all streams were followed during the call: silence then says nothing.

@@ -6,8 +6,8 @@ use foldhash::fast::RandomState;
 
 use crate::cap::Cap;
 use crate::fetch::fetch;
+use crate::index::Index;
 
-use super::index::Index;
 use super::key::Key;
 use super::stream::Stream;
 

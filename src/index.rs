@@ -1,4 +1,4 @@
-//! Where streams are, by the fingerprint of their key: eight bytes an entry, eight entries a cache line, and a look-up that can be
+//! Where streams and calls are, by the fingerprint of their key: eight bytes an entry, eight entries a cache line, and a look-up that can be
 //! asked for ahead. What hashbrown gives takes two lines, of which the second is known only when the first is there.
 
 use crate::fetch::fetch;
@@ -10,7 +10,7 @@ struct Entry {
     slot: u32,
 }
 
-/// A slot that no stream has.
+/// A slot that nothing has.
 const FREE: Entry = Entry { fingerprint: 0, slot: u32::MAX };
 /// Places to begin with.
 const LEAST: usize = 64;
