@@ -21,14 +21,15 @@
 
 enum { BLOCK = 256 << 10, RECORD = 16, FILE_HEADER = 24, SIP_PORT = 5060, CLOCK = 8000 };
 
+/* Two words of cache: what every packet reads and writes, and what few do. */
 struct stream {
-	uint32_t source, destination, ports, ssrc;
-	uint64_t window; /* which of the 64 numbers up to the highest have come */
-	int64_t last_arrival;
-	uint32_t last_timestamp, packets;
-	uint64_t highest, first;
-	uint32_t duplicates, reordered;
-	double jitter, jitter_sum, jitter_max;
+	uint64_t addresses, flow; /* source and destination; ports and SSRC */
+	uint64_t window;          /* which of the 64 numbers up to the highest have come */
+	uint32_t last_arrival, last_timestamp; /* in units of the codec's clock */
+	uint32_t packets, highest;             /* numbers continue beyond 16 bits, from 65536 on */
+	double jitter, jitter_sum;
+	double jitter_max;
+	uint32_t first, duplicates, reordered;
 };
 
 struct call {
@@ -75,10 +76,9 @@ static uint64_t scramble(uint64_t x)
 	return x ^ x >> 29;
 }
 
-static uint64_t stream_hash(const struct stream *s)
+static uint64_t stream_hash(uint64_t addresses, uint64_t flow)
 {
-	uint64_t addresses = (uint64_t)s->source << 32 | s->destination;
-	return scramble(scramble(addresses) + ((uint64_t)s->ports << 32 | s->ssrc));
+	return scramble(scramble(addresses) + flow);
 }
 
 static void *grown(void *entries, uint32_t used, size_t size)
@@ -95,7 +95,7 @@ static void *grown(void *entries, uint32_t used, size_t size)
 
 static uint64_t hash_at(const struct table *table, uint32_t index)
 {
-	return table == &stream_table ? stream_hash(&streams[index]) : calls[index].id;
+	return table == &stream_table ? stream_hash(streams[index].addresses, streams[index].flow) : calls[index].id;
 }
 
 static void rehash(struct table *table)
@@ -115,16 +115,10 @@ static void rehash(struct table *table)
 	}
 }
 
-static int same_stream(const struct stream *a, const struct stream *b)
-{
-	return a->ssrc == b->ssrc && a->ports == b->ports && a->source == b->source && a->destination == b->destination;
-}
-
-static void update(struct stream *s, uint16_t number, uint32_t timestamp, int64_t micros)
+static inline void update(struct stream *s, uint16_t number, uint32_t timestamp, uint32_t arrival)
 {
 	uint16_t ahead = (uint16_t)(number - (uint16_t)s->highest);
-	double ticks = (double)(micros - s->last_arrival) * (CLOCK / 1e6);
-	double d = ticks - (int32_t)(timestamp - s->last_timestamp);
+	int32_t d = (int32_t)(arrival - s->last_arrival - (timestamp - s->last_timestamp));
 
 	s->packets++;
 	if (ahead == 0) {
@@ -144,36 +138,36 @@ static void update(struct stream *s, uint16_t number, uint32_t timestamp, int64_
 		if (s->highest - behind < s->first && behind < 64)
 			s->first = s->highest - behind;
 	}
-	s->jitter += ((d < 0 ? -d : d) - s->jitter) * (1.0 / 16);
+	s->jitter += (double)(d < 0 ? -d : d) * (1.0 / 16) - s->jitter * (1.0 / 16);
 	s->jitter_sum += s->jitter;
 	if (s->jitter > s->jitter_max)
 		s->jitter_max = s->jitter;
-	s->last_arrival = micros;
+	s->last_arrival = arrival;
 	s->last_timestamp = timestamp;
 }
 
-static void rtp(const uint8_t *ip, const uint8_t *udp, const uint8_t *payload, int64_t micros)
+static inline void rtp(const uint8_t *ip, const uint8_t *udp, const uint8_t *payload, int64_t micros)
 {
-	struct stream key = {.ssrc = be32(payload + 8)};
+	uint32_t ports, ssrc, timestamp = be32(payload + 4), arrival = (uint32_t)((uint64_t)micros / (1000000 / CLOCK)), at;
 	uint16_t number = be16(payload + 2);
-	uint32_t timestamp = be32(payload + 4), at;
+	uint64_t addresses, flow;
 
-	memcpy(&key.source, ip + 12, 4);
-	memcpy(&key.destination, ip + 16, 4);
-	memcpy(&key.ports, udp, 4);
-	for (at = stream_hash(&key) & stream_table.mask; stream_table.slots[at]; at = (at + 1) & stream_table.mask) {
+	memcpy(&addresses, ip + 12, 8);
+	memcpy(&ports, udp, 4);
+	memcpy(&ssrc, payload + 8, 4);
+	flow = (uint64_t)ports << 32 | ssrc;
+	for (at = stream_hash(addresses, flow) & stream_table.mask; stream_table.slots[at]; at = (at + 1) & stream_table.mask) {
 		struct stream *s = &streams[stream_table.slots[at] - 1];
-		if (same_stream(s, &key)) {
-			update(s, number, timestamp, micros);
+		if (s->addresses == addresses && s->flow == flow) {
+			update(s, number, timestamp, arrival);
 			return;
 		}
 	}
-	key.first = key.highest = (uint64_t)1 << 32 | number;
-	key.window = key.packets = 1;
-	key.last_arrival = micros;
-	key.last_timestamp = timestamp;
 	streams = grown(streams, stream_table.used, sizeof *streams);
-	streams[stream_table.used] = key;
+	streams[stream_table.used] = (struct stream){
+		.addresses = addresses, .flow = flow, .window = 1, .packets = 1, .last_arrival = arrival,
+		.last_timestamp = timestamp, .first = 1 << 16 | number, .highest = 1 << 16 | number,
+	};
 	stream_table.slots[at] = ++stream_table.used;
 	if (stream_table.used * 2 > stream_table.mask)
 		rehash(&stream_table);
@@ -225,12 +219,16 @@ static void sip(const uint8_t *p, const uint8_t *end, int64_t micros)
 	int invite = end - p > 7 && !memcmp(p, "INVITE ", 7);
 	const uint8_t *id = NULL;
 	size_t length = call_id(p, end, &id);
-	uint64_t hash = length;
+	uint64_t hash = length, word;
 	struct call *call;
 
 	*(response ? &sip_responses : &sip_requests) += 1;
 	if (!length)
 		return;
+	for (; length >= sizeof word; length -= sizeof word, id += sizeof word) {
+		memcpy(&word, id, sizeof word);
+		hash = scramble(hash ^ word);
+	}
 	while (length--)
 		hash = (hash ^ *id++) * 0x100000001b3u;
 	call = call_of(scramble(hash));
