@@ -66,7 +66,7 @@ pub struct Bindings {
     hasher: RandomState,
     /// The calls that endpoints are announced by, by a hash of the endpoint.
     by_endpoint: Index,
-    /// All calls, by the lower half of their numbers.
+    /// All calls, by their numbers.
     by_serial: Index,
     slots: Vec<Call>,
     free: Vec<u32>,
@@ -93,7 +93,7 @@ impl Bindings {
     }
 
     fn slot_of(&self, call: u64) -> Option<u32> {
-        self.by_serial.find(call as u32, |slot| self.slots[slot as usize].serial == call)
+        self.by_serial.find(mixed(call), |slot| self.slots[slot as usize].serial == call)
     }
 
     pub fn call(&self, call: u64) -> Option<&Call> {
@@ -107,7 +107,7 @@ impl Bindings {
 
     /// Asks for the memory of a call that is needed soon.
     pub fn fetch(&self, call: u64) {
-        if let Some(slot) = self.by_serial.find(call as u32, |_| true) {
+        if let Some(slot) = self.by_serial.find(mixed(call), |_| true) {
             fetch(&self.slots[slot as usize], usize::MAX);
         }
     }
@@ -131,7 +131,7 @@ impl Bindings {
             self.slots.len() as u32 - 1
         });
         self.slots[slot as usize].serial = call;
-        self.by_serial.insert(call as u32, slot);
+        self.by_serial.insert(mixed(call), slot);
         slot
     }
 
@@ -205,7 +205,7 @@ impl Bindings {
     /// Forgets a call and the endpoints that are still its own.
     pub fn remove(&mut self, call: u64) {
         let Some(slot) = self.slot_of(call) else { return };
-        self.by_serial.remove(call as u32, slot);
+        self.by_serial.remove(mixed(call), slot);
         self.free.push(slot);
         let Call { announced, .. } = std::mem::take(&mut self.slots[slot as usize]);
         for Announced { at, .. } in announced {
@@ -228,6 +228,12 @@ impl Call {
     fn names(&self, at: Endpoint) -> Option<usize> {
         self.announced.iter().position(|there| there.at == at)
     }
+}
+
+/// Numbers of calls follow each other, and what stands side by side in an index gets into each other's way.
+fn mixed(call: u64) -> u32 {
+    // 2^64 divided by the golden ratio.
+    (call.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as u32
 }
 
 /// A later description wins where it gives a payload type another meaning (RFC 3264 section 8.3.2).
