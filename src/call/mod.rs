@@ -187,7 +187,8 @@ impl Signalling {
     }
 
     /// Takes a message; what it means for media is to be fetched with [`Self::next_effects`]. False for the copy of one that was
-    /// just seen at another point of its way: that is counted nowhere.
+    /// just seen at another point of its way: that is counted nowhere. `found` hears of the call that it belongs to before anything else
+    /// is done with it.
     pub fn message(
         &mut self,
         now: Timestamp,
@@ -195,6 +196,7 @@ impl Signalling {
         transport: Transport,
         point: Option<Point>,
         message: &Message<'_>,
+        found: impl FnOnce(u64),
     ) -> bool {
         if !message.is_usable() {
             let (direction, peer) = self.site.place(from.ip, to.ip);
@@ -208,6 +210,9 @@ impl Signalling {
         self.calls.fetch(call_id);
         let (direction, peer) = self.site.place(from.ip, to.ip);
         let call = self.calls.find(call_id);
+        if let Some(call) = call.and_then(|at| self.calls.get(at)) {
+            found(call.serial);
+        }
         // What begins a call is given to it once it has.
         let begins = call.is_none() && matches!(message.start, Start::Request { method: Method::Invite, .. });
         let mut begun = begins.then(Recent::default);

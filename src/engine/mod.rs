@@ -24,7 +24,7 @@ use crate::time::Timestamp;
 use crate::wire::fragments::{Assembly, Fragment, Fragments};
 use crate::wire::multiplex::{self, Protocol};
 use crate::wire::rtp::{self, Kind};
-use crate::wire::sip::{self, Content, Malformed};
+use crate::wire::sip::{self, Content, Malformed, Method};
 use crate::wire::{self, Datagram, Decoded, Endpoint, LinkType, Point, Transport, Undecoded};
 
 pub use crate::media::Share;
@@ -342,7 +342,16 @@ impl Engine {
                 if cut && message.problem == Some(Malformed::ContentLength) {
                     message.problem = None;
                 }
-                let is_new = self.signalling.message(now, ends, transport, point, &message);
+                // Media is told of descriptions and ends; it is long since this call's was looked at.
+                let concerns_media =
+                    !message.body.is_empty() || message.cseq.is_some_and(|(_, method)| method == Method::Bye);
+                let media = &self.media;
+                let found = |call| {
+                    if concerns_media {
+                        media.fetch(call);
+                    }
+                };
+                let is_new = self.signalling.message(now, ends, transport, point, &message, found);
                 self.pass_on(now);
                 return is_new;
             }

@@ -105,6 +105,11 @@ impl Bindings {
         self.slots.get_mut(slot as usize)
     }
 
+    /// Asks for the place in the index of an endpoint that is looked for soon.
+    pub fn fetch_endpoint(&self, at: Endpoint) {
+        self.by_endpoint.fetch(self.fingerprint(at));
+    }
+
     /// Asks for the memory of a call that is needed soon.
     pub fn fetch(&self, call: u64) {
         if let Some(slot) = self.by_serial.find(mixed(call), |_| true) {
@@ -208,6 +213,7 @@ impl Bindings {
         self.by_serial.remove(mixed(call), slot);
         self.free.push(slot);
         let Call { announced, .. } = std::mem::take(&mut self.slots[slot as usize]);
+        announced.iter().for_each(|there| self.fetch_endpoint(there.at));
         for Announced { at, .. } in announced {
             self.by_endpoint.remove(self.fingerprint(at), slot);
         }

@@ -16,8 +16,14 @@ const MAX_LEGS: usize = 8;
 const MAX_LISTED: usize = 256;
 
 impl Media {
+    /// Asks for the memory of a call that is likely to be spoken of soon.
+    pub fn fetch(&self, call: u64) {
+        self.bindings.fetch(call);
+    }
+
     /// The sections of an SDP that a party of a call sent; `direction` is the call's.
     pub fn describe(&mut self, now: Timestamp, call: u64, direction: Direction, party: Party, sections: &[sdp::Media]) {
+        sections.iter().filter_map(|media| media.receives_at).for_each(|at| self.bindings.fetch_endpoint(at));
         for media in sections {
             let at = media.receives_at.filter(|at| !at.ip.is_unspecified());
             match (media.media_type, at) {
