@@ -8,7 +8,10 @@ pub(super) fn via(values: &[u8]) -> (&[u8], Option<&[u8]>) {
     if !scan::has_either(values, b',', b'"') {
         return (values, among(values, Name::BRANCH));
     }
-    let first = values[..find_outside(values, b',').unwrap_or(values.len())].trim_ascii_end();
+    let first = match find(values, b',') {
+        None => values,
+        Some(_) => values[..find_outside(values, b',').unwrap_or(values.len())].trim_ascii_end(),
+    };
     match find(first, b'"') {
         None => (first, among(first, Name::BRANCH)),
         Some(_) => (first, hidden_parameter(first, Name::BRANCH)),
@@ -140,9 +143,13 @@ fn content(piece: &[u8], name: Name) -> Option<&[u8]> {
 
 /// The URI of a From, To or Contact value: between angle brackets, or the value up to its parameters.
 pub fn uri_of(value: &[u8]) -> &[u8] {
-    if let Some(address) = plain_address(value) {
-        return up_to(address, b'>').trim_ascii();
+    match plain_address(value) {
+        Some(address) => up_to(address, b'>').trim_ascii(),
+        None => any_uri_of(value),
     }
+}
+
+fn any_uri_of(value: &[u8]) -> &[u8] {
     let Some(open) = outside_quotes(value, b'<') else {
         return value[..outside_quotes(value, b';').unwrap_or(value.len())].trim_ascii();
     };
@@ -233,4 +240,34 @@ pub(super) fn cseq(value: &[u8]) -> Option<(u32, Method)> {
     let (number, rest) = digits(value)?;
     let method = rest.trim_ascii();
     (!method.is_empty() && method.len() < rest.len()).then(|| (number, Method::from_bytes(method)))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        /// What is usual is read as it would be if it were not.
+        #[test]
+        fn plain_values_are_read_as_all_others(pieces in prop::collection::vec(prop::sample::select(vec![
+            "SIP/2.0/UDP a:5060", ";branch=", ";tag=", "<sip:a@b>", "<sip:a@b", "\"A. B\" ", "\"", "\\", "<", ">", ";", ",", "=", " ", "\r\n ",
+            "tag", "branch", "x", "z9hG4bK45c505b2726e8b06", "received=192.0.2.1", ";rport",
+        ]), 0..12)) {
+            let text = pieces.concat();
+            let value = text.as_bytes();
+            prop_assert_eq!(tag_of(value), parameter(value, Name::TAG));
+            prop_assert_eq!(uri_of(value), any_uri_of(value));
+            let first = match find(value, b',') {
+                Some(_) => value[..find_outside(value, b',').unwrap_or(value.len())].trim_ascii_end(),
+                None => value,
+            };
+            let branch = match find(first, b'"') {
+                Some(_) => hidden_parameter(first, Name::BRANCH),
+                None => among(first, Name::BRANCH),
+            };
+            prop_assert_eq!(via(value), (first, branch));
+        }
+    }
 }
