@@ -41,6 +41,9 @@ impl<V: Copy> Networks<V> {
 
     #[inline]
     pub fn find(&self, ip: Ip) -> Option<V> {
+        if self.is_empty() {
+            return None;
+        }
         match ip.into() {
             IpAddr::V4(ip) => self.v4.find(ip.into()),
             IpAddr::V6(ip) => self.v6.find(ip.into()),
