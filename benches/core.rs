@@ -123,7 +123,8 @@ fn connections(criterion: &mut Criterion) {
                 messages += black_box(&carried).len();
             });
         });
-        assert_eq!(messages > 0, port == 5060);
+        // Nothing ran where the command line asks for other benchmarks.
+        assert_eq!(messages > 0, port == 5060 && n > 0);
     }
     group.finish();
 }
