@@ -138,7 +138,7 @@ impl Engine {
     }
 
     /// Takes a frame as captured; `original_length` is its length on the wire.
-    #[inline]
+    #[inline(always)]
     pub fn frame(&mut self, interface: usize, time: Timestamp, link: LinkType, original_length: u32, frame: &[u8]) {
         if !self.count(interface, time, original_length) {
             return;
@@ -149,6 +149,12 @@ impl Engine {
             datagram.point = datagram.point.on(interface);
             return self.media.rtp(time, &datagram, &packet);
         }
+        self.decode(interface, time, link, frame);
+    }
+
+    /// Any frame, whatever is in it.
+    #[inline(never)]
+    fn decode(&mut self, interface: usize, time: Timestamp, link: LinkType, frame: &[u8]) {
         // In place: a copy of a datagram that was just put together costs more than reading it.
         match &mut wire::decode(link, frame) {
             Ok(Decoded::Datagram(datagram)) => {

@@ -77,14 +77,25 @@ impl Classic {
         self.link
     }
 
+    /// Reads the record at the front of the unread bytes.
     #[inline(always)]
     pub(super) fn step(&self, unread: &[u8]) -> Result<Step, Corruption> {
+        // Once for all numbers of a record.
+        if self.variant.big_endian {
+            self.record(unread, u32::from_be_bytes)
+        } else {
+            self.record(unread, u32::from_le_bytes)
+        }
+    }
+
+    #[inline(always)]
+    fn record(&self, unread: &[u8], number: impl Fn([u8; 4]) -> u32) -> Result<Step, Corruption> {
         let Variant { header, fraction, .. } = self.variant;
         let (words, _) = unread.as_chunks::<4>();
         let &[seconds, part, captured, original, ..] = words else {
             return Ok(Step::Need(header));
         };
-        let captured = self.variant.number(captured);
+        let captured = number(captured);
         if captured > MAX_FRAME {
             return Err(Corruption::FrameLength(captured));
         }
@@ -94,12 +105,11 @@ impl Classic {
             return Ok(Step::Need(consumed));
         }
         // At most 2^32 * 10^9 + 2^32 * 10^3 < 2^63.
-        let nanos =
-            i64::from(self.variant.number(seconds)) * 1_000_000_000 + i64::from(self.variant.number(part)) * fraction;
+        let nanos = i64::from(number(seconds)) * 1_000_000_000 + i64::from(number(part)) * fraction;
         Ok(Step::Frame(Found {
             time: Timestamp::from_nanos(nanos),
             link: self.link,
-            original_length: self.variant.number(original),
+            original_length: number(original),
             start: header,
             length,
             consumed,
