@@ -53,7 +53,7 @@ impl Index {
         let mut at = self.place(fingerprint as usize);
         loop {
             let entry = self.entries[at];
-            if entry == FREE {
+            if entry.slot == FREE.slot {
                 return None;
             }
             if entry.fingerprint == fingerprint && is(entry.slot) {

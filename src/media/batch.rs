@@ -8,6 +8,7 @@ use crate::wire::rtp::Packet;
 use super::Media;
 use super::candidates::Arrived;
 use super::key::Key;
+use super::table::NOWHERE;
 
 /// Packets of a batch.
 pub const SIZE: usize = 32;
@@ -25,7 +26,7 @@ pub struct Waiting {
     /// What the stream is looked up by.
     pub fingerprint: u32,
     /// The slot whose fingerprint fits, once it has been looked up; the key itself is compared when the packet's turn comes.
-    pub likely: Option<u32>,
+    pub likely: u32,
 }
 
 impl Media {
@@ -39,7 +40,7 @@ impl Media {
     #[inline(always)]
     pub fn take(&mut self, key: Key, arrived: Arrived) {
         let fingerprint = self.streams.announce(&key);
-        self.batch.push(Waiting { key, arrived, fingerprint, likely: None });
+        self.batch.push(Waiting { key, arrived, fingerprint, likely: NOWHERE });
         if self.batch.len() >= SIZE {
             self.settle();
         }
@@ -57,19 +58,23 @@ impl Media {
             if let Some(later) = batch.get_mut(at + LOOK_UP) {
                 later.likely = self.streams.likely(later.fingerprint);
             }
-            if let Some(slot) = batch.get(at + RELAYING).and_then(|later| later.likely) {
-                self.streams.fetch_relaying(slot);
+            if let Some(later) = batch.get(at + RELAYING) {
+                self.fetch_relaying(later.likely, &later.arrived.packet);
             }
-            self.arrived(&batch[at]);
+            let waiting = &batch[at];
+            match self.streams.get(waiting.likely) {
+                Some(stream) if stream.key == waiting.key => self.packet(waiting.likely, &waiting.arrived),
+                _ => self.arrived(waiting),
+            }
         }
         batch.clear();
         self.batch = batch;
     }
 
-    #[inline(always)]
+    /// A packet whose stream is not where it was looked for.
+    #[cold]
     fn arrived(&mut self, waiting: &Waiting) {
-        let is_likely = |at: &u32| self.streams.get(*at).is_some_and(|stream| stream.key == waiting.key);
-        match waiting.likely.filter(is_likely).or_else(|| self.streams.find(&waiting.key)) {
+        match self.streams.find(&waiting.key) {
             Some(at) => self.packet(at, &waiting.arrived),
             None => self.unknown(waiting.key, waiting.arrived),
         }

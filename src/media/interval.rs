@@ -47,7 +47,7 @@ impl Stream {
         // The counters of bursts wait for late packets; what the listener misses is rated now, with its pattern.
         let (pattern, missed) = (self.sequence.pattern(), self.sequence.pattern_so_far());
         Baseline {
-            packets: self.packets() as u32,
+            packets: self.packets as u32,
             expected: self.sequence.expected() as u32,
             unique: self.sequence.unique() as u32,
             late: self.sequence.late() as u32,
@@ -90,7 +90,7 @@ impl Stream {
             loss_ratio: ratio(lost),
             missed_ratio,
             burst_ratio: burst_ratio(grown(|at| at.losses), grown(|at| at.runs), missed_ratio),
-            buffer_seconds: if self.is_played { self.playout.close_interval(playout) } else { 0.0 },
+            buffer_seconds: if self.is_played { self.played.close_interval(&self.playout, playout) } else { 0.0 },
             bursts: grown(|at| at.bursts),
             burst_packets: grown(|at| at.burst_packets),
             burst_losses: grown(|at| at.burst_losses),

@@ -315,7 +315,7 @@ impl Media {
         let report = StreamReport { relay, ..StreamReport::new(&stream, &self.settings) };
         if let Some(known) = self.bindings.call_mut(stream.call) {
             known.streams.retain(|other| *other != at);
-            if let Some(party) = stream.toward.filter(|_| !stream.is_video()) {
+            if let Some(party) = stream.toward.filter(|_| !stream.is_video) {
                 known.sides.of(party).hear(stream.first_arrival, stream.last_arrival);
             }
             known.worst_mos = min_mos(known.worst_mos, report.rating.map(|rating| rating.mos));

@@ -140,9 +140,8 @@ impl Media {
         }
         stream.is_counted = true;
         stream.mode = stream.mode.filter(|_| stream.codec == codec);
-        stream.codec = codec;
         stream.cell = cell;
-        stream.set_clock(clock_rate);
+        stream.set_format(codec, clock_rate);
         stream.is_encrypted = encrypted;
         stream.tells = match codec.media() {
             MediaKind::Event => Tells::Events,

@@ -47,7 +47,7 @@ pub struct Settings {
     pub most: f64,
 }
 
-/// Both buffers of one stream. Times are nanoseconds; the fields that every packet touches come first.
+/// Both buffers of one stream, as every packet changes them. Times are nanoseconds.
 #[derive(Clone, Debug)]
 #[repr(C)]
 pub struct Playout {
@@ -63,6 +63,11 @@ pub struct Playout {
     deviation: f32,
     /// Since when nothing has come in time.
     late_since: i64,
+}
+
+/// What both buffers have made of a stream.
+#[derive(Clone, Debug, Default)]
+pub struct Played {
     /// The adaptive buffer's delay, summed up over intervals.
     depth_sum: f64,
     intervals: u32,
@@ -112,10 +117,6 @@ impl Playout {
             // Until it has seen enough, the adaptive buffer is as deep as the fixed one.
             deviation: (settings.fixed / DEVIATIONS) as f32,
             late_since: i64::MAX,
-            depth_sum: 0.0,
-            intervals: 0,
-            late_fixed: 0,
-            late_adaptive: 0,
         }
     }
 
@@ -203,30 +204,39 @@ impl Playout {
     pub fn transit(&self) -> f64 {
         self.transit
     }
+}
+
+impl Played {
+    /// Counts packets that came too late.
+    pub fn count(&mut self, late: Late) {
+        self.late_fixed += u32::from(late.fixed);
+        self.late_adaptive += u32::from(late.adaptive);
+    }
 
     /// An interval of the stream is over; gives the delay of the believed buffer in it, seconds.
-    pub fn close_interval(&mut self, settings: &Settings) -> f64 {
-        self.depth_sum += self.depth(settings);
+    pub fn close_interval(&mut self, playout: &Playout, settings: &Settings) -> f64 {
+        let depth = playout.depth(settings);
+        self.depth_sum += depth;
         self.intervals = self.intervals.saturating_add(1);
         match settings.buffer {
             Buffer::Fixed => settings.fixed / 1e9,
-            Buffer::Adaptive => self.depth(settings) / 1e9,
+            Buffer::Adaptive => depth / 1e9,
         }
     }
 
     /// The adaptive buffer's mean delay over the intervals so far, seconds.
-    pub fn adaptive_delay(&self, settings: &Settings) -> f64 {
+    pub fn adaptive_delay(&self, playout: &Playout, settings: &Settings) -> f64 {
         match self.intervals {
-            0 => self.depth(settings) / 1e9,
+            0 => playout.depth(settings) / 1e9,
             intervals => self.depth_sum / f64::from(intervals) / 1e9,
         }
     }
 
     /// The believed buffer's mean delay, seconds.
-    pub fn delay(&self, settings: &Settings) -> f64 {
+    pub fn delay(&self, playout: &Playout, settings: &Settings) -> f64 {
         match settings.buffer {
             Buffer::Fixed => settings.fixed / 1e9,
-            Buffer::Adaptive => self.adaptive_delay(settings),
+            Buffer::Adaptive => self.adaptive_delay(playout, settings),
         }
     }
 }

@@ -249,7 +249,7 @@ impl Media {
     fn heard(&self, call: &Call, party: Party) -> Option<(Timestamp, Timestamp)> {
         let mut side = call.sides.0[party as usize];
         for stream in call.streams.iter().filter_map(|at| self.streams.get(*at)) {
-            if stream.toward == Some(party) && !stream.is_video() {
+            if stream.toward == Some(party) && !stream.is_video {
                 side.hear(stream.first_arrival, stream.last_arrival);
             }
         }

@@ -76,10 +76,10 @@ impl PlayoutReport {
         PlayoutReport {
             buffer: settings.playout.buffer,
             discarded: stream.sequence.late(),
-            discarded_fixed: u64::from(stream.playout.late_fixed),
-            discarded_adaptive: u64::from(stream.playout.late_adaptive),
+            discarded_fixed: u64::from(stream.played.late_fixed),
+            discarded_adaptive: u64::from(stream.played.late_adaptive),
             fixed_seconds: settings.playout.fixed / 1e9,
-            adaptive_seconds: stream.playout.adaptive_delay(&settings.playout),
+            adaptive_seconds: stream.played.adaptive_delay(&stream.playout, &settings.playout),
         }
     }
 }
@@ -95,7 +95,7 @@ impl StreamReport {
             clock_rate: stream.clock_rate,
             first_arrival: stream.first_arrival,
             last_arrival: stream.last_arrival,
-            packets: stream.packets(),
+            packets: stream.packets,
             expected: stream.sequence.expected(),
             lost: stream.sequence.lost(),
             duplicates: stream.duplicates,

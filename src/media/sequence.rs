@@ -16,6 +16,9 @@ const WINDOW: u64 = (RING as u64 - 1) * 64;
 /// Extended numbers start here, so that a late first packet can lower the base.
 const ORIGIN: u64 = 1 << 32;
 
+/// The fields of [`Sequence`] that every packet touches, bytes.
+pub const HOT_BYTES: usize = 16;
+
 /// What an arrival was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Arrival {
@@ -45,19 +48,20 @@ pub struct Runs {
     pub lost: u64,
 }
 
-/// The sequence numbers of one stream. The fields that every packet touches come first.
+/// The sequence numbers of one stream. The two fields that every packet touches come first.
 #[derive(Clone, Debug)]
 #[repr(C)]
 pub struct Sequence {
     /// Highest extended sequence number.
     highest: u64,
-    /// Which of the 64 numbers of the highest one's block arrived, and which of them too late.
+    /// Which of the 64 numbers of the highest one's block arrived.
     block: u64,
+    /// And which of them too late.
     late_block: u64,
-    /// Distinct numbers that arrived, of all runs.
-    unique: u64,
-    /// The number that would confirm a restart.
-    awaited: Option<u16>,
+    /// By how much the highest is ahead of the count of distinct numbers that arrived: what the next number does not change.
+    ahead: u64,
+    /// The number that would confirm a restart, while this is the highest.
+    awaited: (u16, u64),
     base: u64,
     /// Numbers of the runs before the last restart.
     expected_before: u64,
@@ -65,8 +69,6 @@ pub struct Sequence {
     unsettled: u64,
     /// Losses that were settled and then arrived after all; taken off the next ones.
     arrived_late: u64,
-    /// Packets outside any numbering.
-    strays: u64,
     run: u64,
     runs: Runs,
     /// Losses and late packets together, as the listener meets them.
@@ -83,13 +85,12 @@ impl Sequence {
             highest: extended,
             block: 1 << (extended & 63),
             late_block: 0,
-            unique: 1,
-            awaited: None,
+            ahead: extended - 1,
+            awaited: (0, 0),
             base: extended,
             expected_before: 0,
             unsettled: extended >> 6,
             arrived_late: 0,
-            strays: 0,
             run: 0,
             runs: Runs::default(),
             pattern: Pattern::default(),
@@ -119,8 +120,6 @@ impl Sequence {
                 self.late_block |= bit;
                 self.late += 1;
             }
-            self.unique += 1;
-            self.awaited = None;
             return Arrival::InOrder;
         }
         self.jump(number, forward, late, settled, burst)
@@ -137,11 +136,10 @@ impl Sequence {
     ) -> Arrival {
         let ahead = number.wrapping_sub(self.highest as u16);
         if ahead != 0 && ahead < MAX_DROPOUT {
-            self.awaited = None;
             self.advance(self.highest + u64::from(ahead), settled, burst);
             self.late_block |= u64::from(late) << (self.highest & 63);
             self.late += u64::from(late);
-            self.unique += 1;
+            self.ahead = self.ahead.wrapping_sub(1);
             return Arrival::InOrder;
         }
         let behind = u64::from((self.highest as u16).wrapping_sub(number));
@@ -150,17 +148,21 @@ impl Sequence {
             // A real duplicate cannot carry a newer timestamp than the packets after it.
             let restarting = arrival == Some(Arrival::Duplicate) && behind > MAX_MISORDER && forward;
             if let (Some(arrival), false) = (arrival, restarting) {
-                self.awaited = None;
+                self.awaited = (0, 0);
                 return arrival;
             }
         }
-        if self.awaited == Some(number) {
+        if self.awaits(number) {
             self.restart(number, settled, burst);
             return Arrival::Restart;
         }
-        self.awaited = Some(number.wrapping_add(1));
-        self.strays += 1;
+        self.awaited = (number.wrapping_add(1), self.highest);
         Arrival::Stray
+    }
+
+    /// Whether the number follows a stray that came just before.
+    fn awaits(&self, number: u16) -> bool {
+        self.awaited == (number, self.highest)
     }
 
     /// A number not above the highest: new, seen, or (`None`) from before everything that is remembered.
@@ -186,7 +188,7 @@ impl Sequence {
         } else if late && block + LATE_RING as u64 > current {
             self.late_ring[block as usize % LATE_RING] |= bit;
         }
-        self.unique += 1;
+        self.ahead = self.ahead.wrapping_sub(1);
         self.arrived_late += u64::from(block < self.unsettled);
         Some(Arrival::Reordered)
     }
@@ -196,7 +198,7 @@ impl Sequence {
         let behind = u64::from((self.highest as u16).wrapping_sub(number));
         // A stray is not in the sequence until its successor comes.
         if behind >= WINDOW || self.highest - behind < self.base {
-            return self.awaited == Some(number.wrapping_add(1));
+            return self.awaits(number.wrapping_add(1));
         }
         let extended = self.highest - behind;
         let (block, bit) = (extended >> 6, 1 << (extended & 63));
@@ -205,6 +207,7 @@ impl Sequence {
     }
 
     fn advance(&mut self, to: u64, settled: &mut Settled, burst: &mut impl FnMut(u64)) {
+        self.ahead = self.ahead.wrapping_add(to - self.highest);
         while self.highest >> 6 < to >> 6 {
             let block = self.highest >> 6;
             self.ring[block as usize % RING] = self.block;
@@ -267,15 +270,15 @@ impl Sequence {
 
     fn restart(&mut self, number: u16, settled: &mut Settled, burst: &mut impl FnMut(u64)) {
         self.close(settled, burst);
+        let anew = Sequence::new(number.wrapping_sub(1));
         *self = Sequence {
-            unique: self.unique + 2,
-            strays: self.strays.saturating_sub(1),
+            ahead: anew.highest.wrapping_sub(self.unique() + 2),
             expected_before: self.expected(),
             runs: self.runs,
             pattern: self.pattern,
             late: self.late,
             arrived_late: self.arrived_late,
-            ..Sequence::new(number.wrapping_sub(1))
+            ..anew
         };
         self.advance(self.highest + 1, settled, burst);
     }
@@ -292,17 +295,12 @@ impl Sequence {
 
     /// Distinct numbers that arrived.
     pub fn unique(&self) -> u64 {
-        self.unique
-    }
-
-    /// Packets that are in no numbering.
-    pub fn strays(&self) -> u64 {
-        self.strays
+        self.highest.wrapping_sub(self.ahead)
     }
 
     /// Numbers in range that never arrived.
     pub fn lost(&self) -> u64 {
-        self.expected().saturating_sub(self.unique)
+        self.expected().saturating_sub(self.unique())
     }
 
     pub fn runs(&self) -> Runs {

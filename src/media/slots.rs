@@ -4,6 +4,7 @@ use std::hash::{BuildHasher, Hash};
 
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
+use smallvec::SmallVec;
 
 /// Streams that are remembered of one key; more come from no real call.
 const MAX_LISTED: usize = 256;
@@ -36,7 +37,7 @@ impl Slots {
     }
 
     /// The slots of a key; a few may be strangers with the same fingerprint.
-    pub fn of(&self, key: impl Hash) -> Vec<u32> {
+    pub fn of(&self, key: impl Hash) -> SmallVec<[u32; 4]> {
         let fingerprint = self.fingerprint(key);
         let there = self.table.iter_hash(spread(fingerprint));
         there.filter(|entry| entry.0 == fingerprint).map(|entry| entry.1).collect()

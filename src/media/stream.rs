@@ -1,5 +1,7 @@
 //! One RTP stream: what each packet changes (RFC 3550 A.1, A.8).
 
+use std::mem::offset_of;
+
 use crate::quality::codec::{CodecId, MediaKind};
 use crate::time::Timestamp;
 use crate::wire::Point;
@@ -11,10 +13,10 @@ use super::home::Home;
 use super::interval::Baseline;
 use super::key::Key;
 use super::pattern::burst_ratio;
-use super::playout::{self, Late, Playout, Role, SPURT_NANOS};
+use super::playout::{self, Late, Played, Playout, Role, SPURT_NANOS};
 use super::relay;
 use super::round_trips::RoundTrips;
-use super::sequence::{Arrival, Sequence, Settled};
+use super::sequence::{self, Arrival, Sequence, Settled};
 
 /// A change of the transit time beyond this, where the numbering breaks, is a new timestamp origin.
 const RESTART_NANOS: f64 = 5e9;
@@ -23,9 +25,9 @@ const LONGEST_PACKET_NANOS: f64 = 200e6;
 /// A payload type that no packet has: 7 bits are all there is.
 pub const NO_PAYLOAD_TYPE: u8 = 0xff;
 
-/// State of a stream; the fields that every packet touches stand together at the front, in four cache lines.
+/// State of a stream; the fields that every packet touches stand together at the front, in three cache lines.
 #[derive(Clone, Debug)]
-#[repr(C)]
+#[repr(C, align(64))]
 pub struct Stream {
     pub key: Key,
     pub last_arrival: Timestamp,
@@ -37,17 +39,20 @@ pub struct Stream {
     jitter: f64,
     jitter_max: f64,
     jitter_sum: f64,
-    jitter_count: u32,
+    /// Packets that arrived, duplicates and strays included.
+    pub packets: u64,
     last_timestamp: u32,
-    last_sequence: u16,
-    /// The media payload type.
-    pub payload_type: u8,
-    /// The payload type of events or comfort noise between the media packets.
-    pub side_payload_type: u8,
     /// Ticks between two packets in a row.
     packet_ticks: u32,
     /// Row of the numbers that this stream is counted in.
     pub cell: u32,
+    /// The point that packets come from without further question.
+    pub usual: Point,
+    last_sequence: u16,
+    /// The media payload type.
+    pub payload_type: u8,
+    /// Whether each packet's payload says something that is counted.
+    pub tells: Tells,
     /// Whether the slot holds a stream that is running.
     pub in_use: bool,
     /// Whether the playout buffer is emulated: sound, on a known clock.
@@ -56,19 +61,26 @@ pub struct Stream {
     has_asides: bool,
     /// Whether packets are of interest to the relay's links, or may come to be.
     pub may_be_relayed: bool,
-    /// Whether each packet's payload says something that is counted.
-    pub tells: Tells,
-    pub codec: CodecId,
-    /// The point that packets come from without further question.
-    pub usual: Point,
     /// Longest time between two arrivals of the running interval, nanoseconds.
     pub(super) interval_gap: i64,
     pub playout: Playout,
+    /// Of which a packet in order touches the front.
     pub sequence: Sequence,
-    // Touched by the packets that may be relayed.
-    pub duplicates: u64,
+    // Touched by the packets that may be relayed; in one cache line.
     pub relay: relay::Role,
+    /// The call that this stream belongs to; zero for none.
+    pub call: u64,
+    /// The party of the call that it goes to, where SDP told.
+    pub toward: Option<Party>,
+    /// Pictures, or what mends them.
+    pub is_video: bool,
     // From here on: touched once an interval or less.
+    pub codec: CodecId,
+    pub played: Played,
+    /// Packets after the first that jitter was not measured by.
+    unmeasured: u32,
+    /// The payload type of events or comfort noise between the media packets.
+    pub side_payload_type: u8,
     /// The mode of the last speech frame, for codecs that have several.
     pub mode: Option<u8>,
     pub side_is_event: bool,
@@ -78,8 +90,6 @@ pub struct Stream {
     pub is_encrypted: bool,
     /// Whether a row counts this stream as active.
     pub is_counted: bool,
-    /// The party of the call that it goes to, where SDP told.
-    pub toward: Option<Party>,
     home: Home,
     /// Jitter of the media packets alone, nanoseconds, where others stand between them: an event's packets all carry the
     /// time of its start. And the transit time of the last media packet.
@@ -89,16 +99,20 @@ pub struct Stream {
     /// Until when the stream's time has been observed.
     pub(super) observed: Timestamp,
     pub(super) gap_max: i64,
+    pub duplicates: u64,
     pub reordered: u64,
     pub clock_rate: u32,
     pub interval: Baseline,
-    /// The call that this stream belongs to; zero for none.
-    pub call: u64,
     /// DTMF digits and the timestamp of the last event.
     pub dtmf_events: u32,
     pub last_event: Option<Event>,
     pub round_trips: RoundTrips,
 }
+
+/// Cache lines at the front of a stream that every packet touches.
+pub const HOT_LINES: usize = 3;
+const _: () = assert!(offset_of!(Stream, sequence) + sequence::HOT_BYTES <= HOT_LINES * 64);
+const _: () = assert!(offset_of!(Stream, relay) / 64 == offset_of!(Stream, is_video) / 64);
 
 /// What the payload of a stream's own packets tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -144,30 +158,34 @@ impl Stream {
             jitter: 0.0,
             jitter_max: 0.0,
             jitter_sum: 0.0,
-            jitter_count: 0,
+            packets: 1,
             last_timestamp: packet.timestamp,
-            last_sequence: packet.sequence,
-            payload_type: packet.payload_type,
-            side_payload_type: NO_PAYLOAD_TYPE,
             packet_ticks: 0,
             cell: 0,
+            usual: point,
+            last_sequence: packet.sequence,
+            payload_type: packet.payload_type,
+            tells: Tells::Nothing,
             in_use: true,
             is_played: false,
             has_asides: false,
             may_be_relayed: false,
-            tells: Tells::Nothing,
-            codec: CodecId::UNKNOWN,
-            usual: point,
             interval_gap: 0,
             playout: Playout::new(now, playout),
             sequence: Sequence::new(packet.sequence),
+            codec: CodecId::UNKNOWN,
+            played: Played::default(),
+            unmeasured: 0,
+            side_payload_type: NO_PAYLOAD_TYPE,
             mode: None,
             side_is_event: false,
             unexplained: (0, 0),
             is_encrypted: false,
             is_counted: false,
-            toward: None,
             relay: relay::Role::NEW,
+            call: 0,
+            toward: None,
+            is_video: false,
             home: Home::new(point),
             media_jitter: 0.0,
             media_transit: 0.0,
@@ -178,22 +196,22 @@ impl Stream {
             reordered: 0,
             clock_rate: 0,
             interval: Baseline::default(),
-            call: 0,
             dtmf_events: 0,
             last_event: None,
             round_trips: RoundTrips::default(),
         }
     }
 
-    /// Packets that arrived, duplicates and strays included.
-    pub fn packets(&self) -> u64 {
-        self.sequence.unique() + self.duplicates + self.sequence.strays()
-    }
-
-    /// Sets the RTP clock; zero where nobody knows it.
-    pub fn set_clock(&mut self, clock_rate: u32) {
-        self.clock_rate = clock_rate;
+    /// Sets the codec and the RTP clock; zero where nobody knows it.
+    pub fn set_format(&mut self, codec: CodecId, clock_rate: u32) {
+        (self.codec, self.clock_rate) = (codec, clock_rate);
         self.nanos_per_tick = if clock_rate == 0 { 0.0 } else { 1e9 / f64::from(clock_rate) };
+        self.is_video = match codec.media() {
+            MediaKind::Video => true,
+            // Of payloads that are no sound themselves, 90 kHz is the clock of video.
+            MediaKind::Other => clock_rate == 90_000,
+            MediaKind::Audio | MediaKind::Event | MediaKind::ComfortNoise => false,
+        };
     }
 
     /// Whether a packet from another than the usual point is a copy of one that was seen.
@@ -215,6 +233,7 @@ impl Stream {
         settled: &mut Settled,
         burst: &mut impl FnMut(u64),
     ) -> (Arrival, bool) {
+        self.packets += 1;
         let gap = now.nanos_since(self.last_arrival);
         if gap > self.interval_gap {
             self.interval_gap = gap;
@@ -235,7 +254,10 @@ impl Stream {
             Arrival::Reordered => self.reordered += 1,
             Arrival::Duplicate => self.duplicates += 1,
             // A timestamp that starts anew says nothing about transit times.
-            Arrival::Stray | Arrival::Restart if change.abs() > RESTART_NANOS => return (arrival, false),
+            Arrival::Stray | Arrival::Restart if change.abs() > RESTART_NANOS => {
+                self.unmeasured += 1;
+                return (arrival, false);
+            }
             Arrival::Stray | Arrival::Restart => {}
         }
         if self.nanos_per_tick > 0.0 {
@@ -244,12 +266,12 @@ impl Stream {
             if self.jitter > self.jitter_max {
                 self.jitter_max = self.jitter;
             }
-            self.jitter_count += 1;
+        } else {
+            self.unmeasured += 1;
         }
         let is_late = late.any() && matches!(arrival, Arrival::InOrder | Arrival::Reordered);
         if is_late {
-            self.playout.late_fixed += u32::from(late.fixed);
-            self.playout.late_adaptive += u32::from(late.adaptive);
+            self.played.count(late);
         }
         (arrival, is_late && is_discarded)
     }
@@ -295,13 +317,14 @@ impl Stream {
 
     /// The running estimate, its mean over packets 2 to n (of a single packet there is none), its maximum; in seconds.
     pub fn jitter(&self) -> Option<Jitter> {
-        let mean = (self.jitter_count > 0).then(|| self.jitter_sum / f64::from(self.jitter_count) / 1e9);
+        let measured = self.packets - 1 - u64::from(self.unmeasured);
+        let mean = (measured > 0).then(|| self.jitter_sum / measured as f64 / 1e9);
         (self.clock_rate != 0).then_some(Jitter { last: self.jitter / 1e9, mean, max: self.jitter_max / 1e9 })
     }
 
     /// Mean and longest time between arrivals, seconds; `None` for a single packet.
     pub fn gaps(&self) -> Option<(f64, f64)> {
-        let between = self.packets().checked_sub(1).filter(|n| *n > 0)?;
+        let between = self.packets.checked_sub(1).filter(|n| *n > 0)?;
         let mean = self.last_arrival.seconds_since(self.first_arrival) / between as f64;
         Some((mean, self.gap_max.max(self.interval_gap) as f64 / 1e9))
     }
@@ -349,18 +372,9 @@ impl Stream {
         self.packet_ticks
     }
 
-    /// Pictures, or what mends them: of payloads that are no sound themselves, 90 kHz is the clock of video.
-    pub fn is_video(&self) -> bool {
-        match self.codec.media() {
-            MediaKind::Video => true,
-            MediaKind::Other => self.clock_rate == 90_000,
-            MediaKind::Audio | MediaKind::Event | MediaKind::ComfortNoise => false,
-        }
-    }
-
     /// Mean delay of the believed playout buffer, seconds; zero where none is emulated.
     pub fn buffer_seconds(&self, settings: &playout::Settings) -> f64 {
-        if self.is_played { self.playout.delay(settings) } else { 0.0 }
+        if self.is_played { self.played.delay(&self.playout, settings) } else { 0.0 }
     }
 
     /// Counts a telephone event by one of its packets; true for the first of a DTMF digit. `code` is `None` where the payload

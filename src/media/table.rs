@@ -7,27 +7,32 @@ use foldhash::fast::RandomState;
 use crate::cap::Cap;
 use crate::fetch::fetch;
 use crate::index::Index;
+use crate::time::Timestamp;
 
 use super::key::Key;
-use super::stream::Stream;
+use super::stream::{HOT_LINES, Stream};
 
 /// How many entries are looked at to find one to evict: sampling keeps an eviction at constant cost under a flood.
 const EVICTION_SAMPLE: usize = 16;
 
-/// Cache lines at the front of a stream that every packet touches.
-const HOT_LINES: usize = 4;
+/// A slot that no stream has.
+pub const NOWHERE: u32 = u32::MAX;
+/// Streams of a block.
+const BLOCK: usize = 256;
 
 /// Streams by key, at most `capacity` of them.
 #[derive(Debug)]
 pub struct Table {
     hasher: RandomState,
     index: Index,
-    /// Streams; what the index does not point at is free.
-    slots: Vec<Stream>,
+    /// Streams, in blocks that never move: as they grow no stream is copied. What the index does not point at is free.
+    blocks: Vec<Box<[Stream; BLOCK]>>,
+    /// Slots that were in use at some time.
+    used: u32,
     free: Vec<u32>,
     cap: Cap,
     /// Where the next search for an entry to evict begins.
-    hand: usize,
+    hand: u32,
 }
 
 impl Table {
@@ -35,7 +40,8 @@ impl Table {
         Table {
             hasher: RandomState::default(),
             index: Index::default(),
-            slots: Vec::new(),
+            blocks: Vec::new(),
+            used: 0,
             free: Vec::new(),
             cap: Cap::new(capacity, 1),
             hand: 0,
@@ -44,6 +50,11 @@ impl Table {
 
     pub fn len(&self) -> usize {
         self.index.len()
+    }
+
+    #[inline(always)]
+    fn slot(&self, at: u32) -> Option<&Stream> {
+        self.blocks.get(at as usize / BLOCK).map(|block| &block[at as usize % BLOCK])
     }
 
     #[inline(always)]
@@ -61,36 +72,29 @@ impl Table {
 
     /// The slot whose fingerprint fits, its memory on the way to the cache. It may be another stream's.
     #[inline(always)]
-    pub fn likely(&self, fingerprint: u32) -> Option<u32> {
-        let at = self.index.find(fingerprint, |_| true)?;
-        if let Some(stream) = self.slots.get(at as usize) {
+    pub fn likely(&self, fingerprint: u32) -> u32 {
+        let Some(at) = self.index.find(fingerprint, |_| true) else { return NOWHERE };
+        if let Some(stream) = self.slot(at) {
             fetch(stream, HOT_LINES);
         }
-        Some(at)
-    }
-
-    /// Asks for what a stream that may be relayed needs besides; its front has been fetched before.
-    #[inline(always)]
-    pub fn fetch_relaying(&self, at: u32) {
-        if let Some(stream) = self.slots.get(at as usize).filter(|stream| stream.may_be_relayed) {
-            fetch(&stream.duplicates, 1);
-            fetch(&stream.relay, 1);
-        }
+        at
     }
 
     #[inline(always)]
     pub fn find(&self, key: &Key) -> Option<u32> {
-        let is = |at: u32| self.slots.get(at as usize).is_some_and(|stream| stream.key == *key);
+        let is = |at: u32| self.slot(at).is_some_and(|stream| stream.key == *key);
         self.index.find(self.fingerprint(key), is)
     }
 
+    #[inline(always)]
     pub fn get(&self, at: u32) -> Option<&Stream> {
-        self.slots.get(at as usize).filter(|stream| stream.in_use)
+        self.slot(at).filter(|stream| stream.in_use)
     }
 
     #[inline(always)]
     pub fn get_mut(&mut self, at: u32) -> Option<&mut Stream> {
-        self.slots.get_mut(at as usize).filter(|stream| stream.in_use)
+        let slot = self.blocks.get_mut(at as usize / BLOCK).map(|block| &mut block[at as usize % BLOCK]);
+        slot.filter(|stream| stream.in_use)
     }
 
     /// Lets it grow no further, while memory is short.
@@ -105,20 +109,15 @@ impl Table {
     /// Puts a stream in; the caller has made room and knows that its key is not there.
     pub fn insert(&mut self, stream: Stream) -> u32 {
         let key = stream.key;
-        let at = match self.free.pop() {
-            Some(at) => {
-                self.slots[at as usize] = stream;
-                at
-            }
-            None => {
-                if self.slots.len() == self.slots.capacity() {
-                    // Doubling would leave up to half of the slots unused.
-                    self.slots.reserve_exact((self.slots.len() / 8).max(64));
-                }
-                self.slots.push(stream);
-                self.slots.len() as u32 - 1
-            }
-        };
+        let at = self.free.pop().unwrap_or(self.used);
+        self.used = self.used.max(at + 1);
+        let (block, place) = (at as usize / BLOCK, at as usize % BLOCK);
+        if block == self.blocks.len() {
+            let mut unused = stream.clone();
+            unused.in_use = false;
+            self.blocks.extend(Box::try_from(vec![unused; BLOCK]));
+        }
+        self.blocks[block][place] = stream;
         self.index.insert(self.fingerprint(&key), at);
         at
     }
@@ -134,13 +133,14 @@ impl Table {
 
     /// The longest idle of the next few entries.
     pub fn pick_for_eviction(&mut self) -> Option<u32> {
-        let mut oldest: Option<(u32, &Stream)> = None;
+        let slots = self.slots();
+        let mut oldest: Option<(u32, Timestamp)> = None;
         let mut seen = 0;
-        for _ in 0..self.slots.len() {
-            self.hand = (self.hand + 1) % self.slots.len();
-            let Some(stream) = self.slots.get(self.hand).filter(|stream| stream.in_use) else { continue };
-            if oldest.is_none_or(|(_, other)| stream.last_arrival < other.last_arrival) {
-                oldest = Some((self.hand as u32, stream));
+        for _ in 0..slots {
+            self.hand = (self.hand + 1) % slots;
+            let Some(stream) = self.get(self.hand) else { continue };
+            if oldest.is_none_or(|(_, other)| stream.last_arrival < other) {
+                oldest = Some((self.hand, stream.last_arrival));
             }
             seen += 1;
             if seen == EVICTION_SAMPLE {
@@ -152,6 +152,6 @@ impl Table {
 
     /// Slots, free ones included, for a sweep by number.
     pub fn slots(&self) -> u32 {
-        self.slots.len() as u32
+        self.used
     }
 }

@@ -11,6 +11,7 @@ use std::collections::HashMap;
 
 use foldhash::fast::RandomState;
 
+use crate::fetch::fetch;
 use crate::time::Timestamp;
 use crate::wire::rtp::Packet;
 
@@ -36,6 +37,7 @@ pub const NONE: u32 = u32::MAX;
 
 /// What a stream has to do with relaying; all of it zero for most.
 #[derive(Clone, Copy, Debug)]
+#[repr(align(32))]
 pub struct Role {
     /// It ends at this host, and may come out of it again.
     may_feed: bool,
@@ -70,7 +72,12 @@ impl Role {
     /// Whether a packet of the stream is of interest here.
     #[inline(always)]
     pub fn is_active(&self) -> bool {
-        self.shows | self.seeks != 0 || self.feeds & self.fed_by != NONE
+        self.shows | self.seeks != 0 || self.is_linked()
+    }
+
+    #[inline(always)]
+    fn is_linked(&self) -> bool {
+        self.feeds & self.fed_by != NONE
     }
 
     /// An interval begins.
@@ -124,19 +131,28 @@ impl Media {
         }
     }
 
+    /// Asks for what a packet of a stream that may be relayed needs; the stream's front has been fetched before.
+    #[inline(always)]
+    pub(super) fn fetch_relaying(&self, at: u32, packet: &Packet) {
+        if let Some(stream) = self.streams.get(at).filter(|stream| stream.may_be_relayed) {
+            fetch(&stream.relay, 1);
+            self.relays.fetch_recent(packet);
+        }
+    }
+
     /// A packet of a stream that is relayed, or may be.
     #[inline(never)]
     pub(super) fn relay(&mut self, now: Timestamp, at: u32, packet: &Packet, arrival: Arrival, aside: bool) {
-        self.relay_one(now, at, packet, arrival, aside);
+        if !matches!(arrival, Arrival::InOrder | Arrival::Reordered) || self.looks_in_vain(now, at, packet) {
+            return;
+        }
+        self.relay_one(now, at, packet, aside);
         if let Some(stream) = self.streams.get_mut(at) {
             stream.may_be_relayed = stream.relay.is_active();
         }
     }
 
-    fn relay_one(&mut self, now: Timestamp, at: u32, packet: &Packet, arrival: Arrival, aside: bool) {
-        if !matches!(arrival, Arrival::InOrder | Arrival::Reordered) {
-            return;
-        }
+    fn relay_one(&mut self, now: Timestamp, at: u32, packet: &Packet, aside: bool) {
         let Some(stream) = self.streams.get(at) else { return };
         let role = stream.relay;
         if role.fed_by != NONE {
@@ -275,14 +291,4 @@ impl Media {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::net::Ipv4Addr;
-
-    use super::*;
-    use crate::wire::Ip;
-
-    pub fn key(ssrc: u32) -> Key {
-        let ip = Ip::v4(Ipv4Addr::LOCALHOST.octets());
-        Key { source_ip: ip, destination_ip: ip, source_port: 1, destination_port: 2, ssrc }
-    }
-}
+mod tests;

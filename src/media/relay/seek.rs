@@ -1,5 +1,8 @@
 //! Which incoming stream an outgoing one comes from: by its numbers, or by the payloads that it carries.
 
+use smallvec::SmallVec;
+
+use crate::fetch::fetch;
 use crate::time::Timestamp;
 use crate::wire::rtp::Packet;
 
@@ -31,12 +34,33 @@ pub struct Seen {
 }
 
 impl Relays {
+    /// Asks for where the payload may have been seen.
+    #[inline(always)]
+    pub fn fetch_recent(&self, packet: &Packet) {
+        if let Some(seen) = self.recent.get(place_of(packet)) {
+            fetch(seen, 1);
+        }
+    }
+
     /// The same payload, where it was seen a moment ago.
     fn same(&self, now: Timestamp, packet: &Packet) -> Option<Seen> {
         let seen = (*self.recent.get(place_of(packet))?)?;
         let same = (seen.head, seen.length) == (packet.head, packet.payload_length);
         (same && now.nanos_since(seen.at) <= MAX_STAY).then_some(seen)
     }
+
+    fn remember(&mut self, now: Timestamp, slot: u32, packet: &Packet, left: bool) {
+        let Packet { head, payload_length: length, timestamp, .. } = *packet;
+        if self.recent.is_empty() {
+            self.recent.resize(RECENT, None);
+        }
+        self.recent[place_of(packet)] = Some(Seen { head, length, slot, timestamp, at: now, left });
+    }
+}
+
+/// Whether a stream with so many packets is looked for by its numbers.
+fn is_looked_at(packets: u64) -> bool {
+    packets <= EARLY || packets.is_power_of_two()
 }
 
 fn place_of(packet: &Packet) -> usize {
@@ -44,35 +68,51 @@ fn place_of(packet: &Packet) -> usize {
 }
 
 impl Media {
+    /// What most packets come to where a stream has no link: nothing fits, and they are only remembered, as [`Self::seek`] and
+    /// [`Self::show`] would do it one after the other. False where there may be more to it.
+    pub(super) fn looks_in_vain(&mut self, now: Timestamp, at: u32, packet: &Packet) -> bool {
+        let Some(stream) = self.streams.get_mut(at) else { return true };
+        let role = &mut stream.relay;
+        let (seeks, shows) = (role.seeks > 0, role.shows > 0);
+        if role.is_linked() || seeks && is_looked_at(stream.packets) {
+            return false;
+        }
+        if is_telling(packet) {
+            if self.relays.same(now, packet).is_some() {
+                return false;
+            }
+            let comes_in = shows && !stream.is_video;
+            if comes_in || seeks {
+                self.relays.remember(now, at, packet, !comes_in);
+            }
+        }
+        role.seeks -= u16::from(seeks);
+        role.shows -= u16::from(shows);
+        stream.may_be_relayed = role.is_active();
+        true
+    }
+
     /// Shows a payload that came in to the streams that go out.
     pub(super) fn show(&mut self, now: Timestamp, at: u32, packet: &Packet) {
         let Some(stream) = self.streams.get_mut(at) else { return };
         stream.relay.shows = stream.relay.shows.saturating_sub(1);
-        if !is_telling(packet) || stream.is_video() {
+        if !is_telling(packet) || stream.is_video {
             return;
         }
         match self.relays.same(now, packet) {
             // Where all addresses are ours, a stream that comes in has been seen leaving itself.
-            Some(before) if before.slot == at => self.remember(now, at, packet, false),
+            Some(before) if before.slot == at => self.relays.remember(now, at, packet, false),
             Some(before) if before.left => {
-                self.remember(now, at, packet, false);
+                self.relays.remember(now, at, packet, false);
                 // What left earlier than it came in came back.
                 if before.at >= now {
                     self.left_before(now, at, packet, &before);
                 }
             }
             // Of a payload that several bring, as a generator of calls does, nobody knows which of them goes out.
-            Some(_) => self.remember(now, NONE, packet, false),
-            None => self.remember(now, at, packet, false),
+            Some(_) => self.relays.remember(now, NONE, packet, false),
+            None => self.relays.remember(now, at, packet, false),
         }
-    }
-
-    fn remember(&mut self, now: Timestamp, slot: u32, packet: &Packet, left: bool) {
-        let Packet { head, payload_length: length, timestamp, .. } = *packet;
-        if self.relays.recent.is_empty() {
-            self.relays.recent.resize(RECENT, None);
-        }
-        self.relays.recent[place_of(packet)] = Some(Seen { head, length, slot, timestamp, at: now, left });
     }
 
     /// The packet that comes in had been seen leaving: two interfaces are read one after the other.
@@ -88,8 +128,7 @@ impl Media {
     pub(super) fn seek(&mut self, now: Timestamp, at: u32, packet: &Packet) {
         let Some(stream) = self.streams.get_mut(at) else { return };
         stream.relay.seeks = stream.relay.seeks.saturating_sub(1);
-        let packets = stream.packets();
-        if (packets <= EARLY || packets.is_power_of_two())
+        if is_looked_at(stream.packets)
             && let Some(from) = self.numbered_alike(now, at, packet)
         {
             let Some((sequence, timestamp)) = self.streams.get(from).map(Stream::newest) else { return };
@@ -101,7 +140,7 @@ impl Media {
             self.link(seen.slot, at, true, offset, seen.at, &Packet { timestamp: seen.timestamp, ..*packet });
             self.leave_by_link(now, at, packet);
         } else if is_telling(packet) && self.relays.same(now, packet).is_none() {
-            self.remember(now, at, packet, true);
+            self.relays.remember(now, at, packet, true);
         }
     }
 
@@ -121,7 +160,7 @@ impl Media {
             stream(from).is_some_and(|from| (from.call, from.toward) == (out.call, out.toward) && out.call != 0)
         };
         let same_ssrc = |from: &u32| stream(from).is_some_and(|from| from.key.ssrc == out.key.ssrc);
-        let named: Vec<u32> =
+        let named: SmallVec<[u32; 4]> =
             self.relays.by_ssrc.of(out.key.ssrc).into_iter().filter(same_ssrc).filter(may_feed).collect();
         if let Some(one) = only(named.iter().copied().filter(same_call).filter(fits)) {
             return Some(one);
@@ -166,7 +205,7 @@ impl Media {
     /// A payload that came in on one stream left on another; whether that has been so often enough to be no chance.
     fn agree(&mut self, from: u32, to: u32, offset: u32) -> bool {
         let (Some(incoming), Some(out)) = (self.streams.get(from), self.streams.get(to)) else { return false };
-        if !self.may_come_from(out, incoming) || incoming.is_video() || out.is_video() {
+        if !self.may_come_from(out, incoming) || incoming.is_video || out.is_video {
             return false;
         }
         let Some(role) = self.streams.get_mut(to).map(|out| &mut out.relay) else { return false };
