@@ -7,6 +7,7 @@ mod hep;
 mod limits;
 mod numbers;
 mod settings;
+mod snapshot;
 mod suspicious;
 mod twice;
 
@@ -16,9 +17,7 @@ use std::time::Duration;
 
 use crate::call::{self, Call, Effect, SeenReport, Signalling};
 use crate::connections::{self, Carried, Connections};
-use crate::labels;
 use crate::media::{self, Arrived, EndpointReports, Media, Problems, StreamReport};
-use crate::numbers::Collection;
 use crate::site::Site;
 use crate::time::Timestamp;
 use crate::wire::fragments::{Assembly, Fragment, Fragments};
@@ -32,6 +31,7 @@ pub use batch::{Batch, Rtp};
 pub use hep::{FAMILIES as HEP_FAMILIES, HepNumbers, REJECTED as HEP_REJECTED};
 pub use numbers::{DROPPED, FAMILIES, InterfaceNumbers};
 pub use settings::{Settings, site};
+pub use snapshot::Snapshot;
 
 use twice::Twice;
 
@@ -39,39 +39,6 @@ use twice::Twice;
 const TICK: Duration = Duration::from_secs(1);
 /// Frames from the past before their clock is believed: a sweep of the tables costs as much as thousands of frames.
 const MAX_BEHIND: u32 = 1024;
-
-/// A copy of all numbers of a worker, to be merged and rendered elsewhere.
-#[derive(Clone, Debug)]
-pub struct Snapshot {
-    site: Arc<Site>,
-    interfaces: Vec<InterfaceNumbers>,
-    hep: HepNumbers,
-    calls: call::Numbers,
-    media: media::Numbers,
-    connections: connections::Numbers,
-    share: Share,
-    is_held: bool,
-    tracked: Vec<(&'static str, usize)>,
-    evicted: Vec<(&'static str, u64)>,
-}
-
-impl Snapshot {
-    /// Adds this worker's numbers to those of others.
-    pub fn collect(&self, out: &mut Collection) {
-        for family in FAMILIES.iter().chain(labels::FAMILIES) {
-            out.declare(family);
-        }
-        for interface in &self.interfaces {
-            interface.collect(out);
-        }
-        numbers::collect_limits(self.share, self.is_held, out);
-        self.hep.collect(out);
-        self.calls.collect(&self.site, out);
-        self.connections.collect(out);
-        self.media.collect(&self.site, out);
-        numbers::collect_tables(self.tracked.iter().copied(), self.evicted.iter().copied(), out);
-    }
-}
 
 /// The state that one worker owns alone. Several workers share nothing: a scrape adds up their snapshots.
 #[derive(Debug)]
@@ -424,37 +391,6 @@ impl Engine {
         for call in self.media.take_mute() {
             self.signalling.false_answer(now, call);
         }
-    }
-
-    /// Copies the numbers out; peaks start anew.
-    pub fn snapshot(&mut self) -> Snapshot {
-        self.settle_media();
-        let snapshot = Snapshot {
-            site: Arc::clone(&self.site),
-            interfaces: self.shown_interfaces(),
-            hep: self.hep.clone(),
-            calls: self.signalling.numbers.clone(),
-            media: self.media.numbers.clone(),
-            connections: self.connections.numbers(),
-            share: self.share,
-            is_held: self.is_held,
-            tracked: self.tracked(),
-            evicted: self.evicted(),
-        };
-        self.signalling.numbers.reset_peaks();
-        snapshot
-    }
-
-    fn tracked(&self) -> Vec<(&'static str, usize)> {
-        let own = [("fragments", self.fragments.waiting()), ("seen_twice", self.twice.len())];
-        let rest = self.signalling.tracked().into_iter().chain(self.media.tracked());
-        own.into_iter().chain(self.connections.tracked()).chain(rest).collect()
-    }
-
-    fn evicted(&self) -> Vec<(&'static str, u64)> {
-        let own = [("fragments", self.fragments.evicted), ("seen_twice", self.twice.evicted)];
-        let rest = self.signalling.evicted().into_iter().chain(self.media.evicted());
-        own.into_iter().chain(self.connections.evicted()).chain(rest).collect()
     }
 
     /// The capture is over: gives every call and stream that was kept, and settles the numbers.
