@@ -1,5 +1,8 @@
 //! The commands as a person meets them: exit status, and what is said on which stream.
 
+#[allow(dead_code)] // uses a part of it
+mod support;
+
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
@@ -60,6 +63,43 @@ fn a_file_that_is_cut_off_is_reported_so_and_no_error() {
     let report: serde_json::Value = serde_json::from_str(&printed(&output)).expect("JSON");
     assert_eq!((&report["captures"][0]["truncated"], &report["frames"]["total"]), (&true.into(), &1.into()));
     assert!(printed(&sidetone(&["analyze", &cut])).contains("CUT OFF"));
+}
+
+/// What is printed, what is said, and how it ends, whatever the files are.
+#[test]
+fn several_threads_change_nothing() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let missing = folder.path().join("missing.pcap").display().to_string();
+    let good = write(folder.path(), "good.pcap", &small_capture());
+    let mut bytes = small_capture();
+    bytes.extend_from_slice(&small_capture()[24..40]);
+    let cut = write(folder.path(), "cut.pcap", &bytes);
+    let empty = write(folder.path(), "empty.pcap", b"");
+    let mut captures = vec![vec![good.clone(), missing, cut.clone(), empty], vec![cut], vec![good]];
+    if let Some(shared) = support::shared_dir() {
+        let all = std::fs::read_dir(shared.join("captures")).expect("the captures").flatten().map(|entry| entry.path());
+        let files = all.filter(|path| path.extension().is_some_and(|ending| ending.to_string_lossy().contains("cap")));
+        let mut names: Vec<String> = files.map(|path| path.display().to_string()).collect();
+        names.sort();
+        assert!(names.len() >= 50, "only {} captures", names.len());
+        captures.extend(names.iter().map(|name| vec![name.clone()]));
+        captures.push(names);
+    }
+    for files in captures {
+        for format in ["text", "json", "prometheus"] {
+            let with = |threads: &str| {
+                let options = ["analyze", "--format", format, "--threads", threads];
+                let arguments: Vec<&str> = options.into_iter().chain(files.iter().map(String::as_str)).collect();
+                let output = sidetone(&arguments);
+                (output.status.code(), said(&output), printed(&output))
+            };
+            let one = with("1");
+            for threads in ["2", "64"] {
+                assert!(with(threads) == one, "{format} of {files:?} differs with {threads} threads");
+            }
+        }
+    }
+    assert_eq!(sidetone(&["analyze", "--threads", "0", "x"]).status.code(), Some(2));
 }
 
 /// /dev/full is a disk without room (full(4)).

@@ -27,6 +27,8 @@ pub struct Windows<T> {
     length_nanos: i64,
     /// The group that is looked at next for windows that are over.
     next: usize,
+    /// When that was done last.
+    expired: Timestamp,
     /// Sources that gave way within their window.
     pub evicted: u64,
 }
@@ -40,12 +42,14 @@ impl<T: Clone + Default> Windows<T> {
             windows: vec![free; groups * WAYS].into(),
             length_nanos,
             next: 0,
+            expired: Timestamp::default(),
             evicted: 0,
         }
     }
 
     /// Frees what windows that are over take, in its share of the groups; called about once a second.
     pub fn expire(&mut self, now: Timestamp) {
+        self.expired = now;
         for _ in 0..self.keys.len().div_ceil(TURNS) {
             // Most are free.
             let ways = if self.keys[self.next].iter().all(|key| *key == 0) { 0 } else { WAYS };
@@ -60,9 +64,10 @@ impl<T: Clone + Default> Windows<T> {
         }
     }
 
-    /// Places that are taken, by windows that were over just now too.
+    /// Windows that were open, as far as is known, when what is over was last freed: not those that still wait for their turn.
     pub fn len(&self) -> usize {
-        self.keys.iter().flatten().filter(|key| **key != 0).count()
+        let keys = self.keys.iter().flatten().enumerate().filter(|(_, key)| **key != 0);
+        keys.filter(|(at, _)| self.windows[*at].started > self.expired || !self.is_over(self.expired, *at)).count()
     }
 
     /// The window of a source, if it is open.
@@ -140,6 +145,7 @@ mod tests {
         assert_eq!(add(&mut windows, -86_400 * SECOND, 7), 1);
         assert!(windows.open(Timestamp::from_nanos(0), 7).is_none());
         assert!(windows.open(Timestamp::from_nanos(0), 8).is_none());
+        windows.expire(Timestamp::from_nanos(-86_400 * SECOND));
         assert_eq!((windows.len(), windows.evicted), (1, 0));
     }
 
