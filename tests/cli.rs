@@ -1,6 +1,5 @@
 //! The commands as a person meets them: exit status, and what is said on which stream.
 
-#[allow(dead_code)] // uses a part of it
 mod support;
 
 use std::fs;
