@@ -43,21 +43,6 @@ fn calls(calls_per_second: u64, meanwhile: impl FnOnce()) -> Ledger {
     thread.join().expect("the sender ends well").ledger
 }
 
-/// Waits until what was sent was counted; of the rows, those that are looked at.
-fn assert_equal(agent: &Agent, sent: &Ledger, is_looked_at: impl Fn(&str) -> bool) {
-    let differences = |now: &Samples| -> Vec<String> {
-        let rows = sent.beside(now).into_iter().filter(|(what, ..)| is_looked_at(what));
-        let wrong = rows.filter(|(_, sent, counted)| *sent as f64 != *counted);
-        wrong.map(|(what, sent, counted)| format!("{what}: sent {sent}, counted {counted}")).collect()
-    };
-    let start = Instant::now();
-    while !differences(&agent.metrics()).is_empty() && start.elapsed() < Duration::from_secs(20) {
-        sleep(Duration::from_millis(200));
-    }
-    let found = differences(&agent.metrics());
-    assert!(found.is_empty(), "{} differences:\n{}", found.len(), found.join("\n"));
-}
-
 fn on_a_link(name: &str, body: impl FnOnce(&Path)) {
     if !common::can_run(&["ip"]) {
         return;
@@ -75,7 +60,7 @@ fn several_workers_count_what_one_counts() {
         let agent = Agent::start(folder, address, &configuration(address, "workers = 4"));
         let sent = calls(150, || sleep(Duration::from_secs(8)));
         assert!(sent.rtp > 3000, "{} packets", sent.rtp);
-        assert_equal(&agent, &sent, |_| true);
+        soak::assert_equal(&agent, &sent, |_| true);
         let threads = std::fs::read_dir(format!("/proc/{}/task", agent.id())).expect("its threads").flatten();
         let name = |task: std::fs::DirEntry| std::fs::read_to_string(task.path().join("comm")).unwrap_or_default();
         let mut readers: Vec<String> = threads.map(name).filter(|name| name.starts_with("media-")).collect();
@@ -155,7 +140,7 @@ fn a_flood_of_media_costs_no_signalling_and_passes() {
         assert!(after.sum("capture_dropped_packets_total", &[]) > 0.0);
         // What is said of media is a sample; of calls nothing is missing, and no silence was made up.
         let media = ["frames", "bytes", "RTP", "capture_dropped", "rtp_"];
-        assert_equal(&agent, &sent, |what| !media.iter().any(|media| what.starts_with(media)));
+        soak::assert_equal(&agent, &sent, |what| !media.iter().any(|media| what.starts_with(media)));
         let wait = Instant::now();
         while share(&agent.metrics()) < 1.0 {
             assert!(wait.elapsed() < Duration::from_secs(100), "{} of the media is followed", share(&agent.metrics()));

@@ -64,6 +64,21 @@ pub fn configuration(address: SocketAddr, calls: &str) -> String {
     )
 }
 
+/// Waits until what was sent was counted; of the rows, those that are looked at.
+pub fn assert_equal(agent: &Agent, sent: &Ledger, is_looked_at: impl Fn(&str) -> bool) {
+    let differences = |now: &Samples| -> Vec<String> {
+        let rows = sent.beside(now).into_iter().filter(|(what, ..)| is_looked_at(what));
+        let wrong = rows.filter(|(_, sent, counted)| *sent as f64 != *counted);
+        wrong.map(|(what, sent, counted)| format!("{what}: sent {sent}, counted {counted}")).collect()
+    };
+    let start = Instant::now();
+    while !differences(&agent.metrics()).is_empty() && start.elapsed() < Duration::from_secs(20) {
+        sleep(Duration::from_millis(200));
+    }
+    let found = differences(&agent.metrics());
+    assert!(found.is_empty(), "{} differences:\n{}", found.len(), found.join("\n"));
+}
+
 /// One look at the process.
 #[derive(Clone, Copy, Debug)]
 struct Look {
