@@ -119,12 +119,30 @@ impl Media {
             .or_else(|| party(stream.key.source()).map(Party::other))
             .filter(|_| call != 0);
         match self.bindings.call_mut(call).filter(|known| known.streams.len() < MAX_LISTED) {
-            Some(known) => known.streams.push(at),
+            Some(known) => {
+                let toward = stream.toward;
+                let is_fellow = |other: &&u32| {
+                    let other = self.streams.get(**other).filter(|_| **other != at);
+                    toward.is_some() && other.is_some_and(|other| other.toward == toward)
+                };
+                let fellow = known.streams.iter().find(is_fellow).copied();
+                known.streams.push(at);
+                self.become_fellows(at, fellow);
+            }
             None => {
                 stream.call = 0;
                 for end in [stream.key.destination(), stream.key.source()] {
                     self.unbound.insert(end, at);
                 }
+            }
+        }
+    }
+
+    /// Notes that two streams may be one on its way through this host; of several fellows all but the first know it already.
+    pub(super) fn become_fellows(&mut self, at: u32, fellow: Option<u32>) {
+        for at in fellow.into_iter().flat_map(|fellow| [at, fellow]) {
+            if let Some(stream) = self.streams.get_mut(at) {
+                stream.has_fellow = true;
             }
         }
     }

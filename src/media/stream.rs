@@ -66,7 +66,7 @@ pub struct Stream {
     pub playout: Playout,
     /// Of which a packet in order touches the front.
     pub sequence: Sequence,
-    // Touched by the packets that may be relayed; in one cache line.
+    // Touched by the packets that may be relayed, in one cache line.
     pub relay: relay::Role,
     /// The call that this stream belongs to; zero for none.
     pub call: u64,
@@ -74,6 +74,8 @@ pub struct Stream {
     pub toward: Option<Party>,
     /// Pictures, or what mends them.
     pub is_video: bool,
+    /// Whether there is, or was, another one of its SSRC, or of its call towards the same party.
+    pub has_fellow: bool,
     // From here on: touched once an interval or less.
     pub codec: CodecId,
     pub played: Played,
@@ -112,7 +114,7 @@ pub struct Stream {
 /// Cache lines at the front of a stream that every packet touches.
 pub const HOT_LINES: usize = 3;
 const _: () = assert!(offset_of!(Stream, sequence) + sequence::HOT_BYTES <= HOT_LINES * 64);
-const _: () = assert!(offset_of!(Stream, relay) / 64 == offset_of!(Stream, is_video) / 64);
+const _: () = assert!(offset_of!(Stream, relay) / 64 == offset_of!(Stream, has_fellow) / 64);
 
 /// What the payload of a stream's own packets tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -186,6 +188,7 @@ impl Stream {
             call: 0,
             toward: None,
             is_video: false,
+            has_fellow: false,
             home: Home::new(point),
             media_jitter: 0.0,
             media_transit: 0.0,

@@ -125,7 +125,11 @@ impl Media {
         let role = Role { may_feed, leaves, shows, seeks, ..Role::NEW };
         if let Some(stream) = self.streams.get_mut(at) {
             (stream.relay, stream.may_be_relayed) = (role, role.is_active());
+            // What does not come in is not listed by its SSRC: it cannot be told when another comes.
+            stream.has_fellow |= !may_feed;
         }
+        let fellow = self.relays.by_ssrc.of(key.ssrc).first().copied();
+        self.become_fellows(at, fellow);
         if may_feed {
             self.relays.by_ssrc.insert(key.ssrc, at);
         }

@@ -152,7 +152,7 @@ impl Media {
 
     /// The one incoming stream whose numbers the packet bears: with the same SSRC, or else towards the same party of the same call.
     fn numbered_alike(&mut self, now: Timestamp, at: u32, packet: &Packet) -> Option<u32> {
-        let out = self.streams.get(at)?;
+        let out = self.streams.get(at).filter(|out| out.has_fellow)?;
         let stream = |from: &u32| self.streams.get(*from).filter(|_| *from != at);
         let fits = |from: &u32| stream(from).is_some_and(|from| leads(from, packet));
         let may_feed = |from: &u32| stream(from).is_some_and(|from| self.may_come_from(out, from));
