@@ -263,7 +263,8 @@ impl Capture {
             self.engine.hold(short);
         }
         if self.config.shed_media
-            && let Some(share) = self.overload.second(read - read_before, lost - lost_before)
+            // libpcap's own counters have 32 bits, and may begin anew.
+            && let Some(share) = self.overload.second(read.saturating_sub(read_before), lost.saturating_sub(lost_before))
         {
             self.follow(share);
         }
