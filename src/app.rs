@@ -24,6 +24,7 @@ use crate::metrics::process::ProcessCollector;
 use crate::metrics::{Workers, render};
 use crate::numbers::{Collection, Family, Kind, Value};
 use crate::serve::{self, Endpoints, Limits, MetricsError, Readiness, Server};
+use crate::sources::Sources;
 
 static BUILD_INFO: Family = Family {
     name: "sidetone_build_info",
@@ -80,6 +81,7 @@ async fn agent(config: Config) -> anyhow::Result<()> {
     let engine = Engine::new(Settings::new(&config, false), site);
     let listener = hep::Listener::bind(&config.hep).await?;
     let (queue, inbox) = hep::queue();
+    let sources = Sources::start(&config).context("cannot start the sources")?;
     let worker = Worker::start(config.capture, config.limits, engine, listener.is_some().then_some(inbox))?;
     for address in server.addresses() {
         info!("metrics at http://{address}/metrics");
@@ -88,7 +90,7 @@ async fn agent(config: Config) -> anyhow::Result<()> {
     let sink = listener.as_ref().map(|listener| listener.sink(queue, worker.alarm()));
     let counters = sink.as_ref().map(|sink| Arc::clone(&sink.counters));
     let listening = listener.zip(sink).map(|(listener, sink)| tokio::spawn(listener.run(sink, stopped.clone())));
-    let serving = tokio::spawn(server.run(endpoints(&worker, facade, counters)?, stopped));
+    let serving = tokio::spawn(server.run(endpoints(&worker, sources, facade, counters)?, stopped));
     let ended = loop {
         tokio::select! {
             _ = terminate.recv() => break None,
@@ -120,10 +122,16 @@ fn local_networks(config: &Config) -> Result<Vec<IpNet>, LiveError> {
 }
 
 /// What the server needs of the rest.
-fn endpoints(worker: &Worker, facade: Arc<Facade>, listener: Option<Arc<hep::Counters>>) -> anyhow::Result<Endpoints> {
+fn endpoints(
+    worker: &Worker,
+    sources: Sources,
+    facade: Arc<Facade>,
+    listener: Option<Arc<hep::Counters>>,
+) -> anyhow::Result<Endpoints> {
     let capturing = worker.capturing();
     let exposition = Arc::new(Exposition {
         worker: worker.asker(),
+        sources,
         listener,
         facade,
         process: Arc::new(ProcessCollector::new().context("cannot read this process")?),
@@ -141,6 +149,7 @@ fn endpoints(worker: &Worker, facade: Arc<Facade>, listener: Option<Arc<hep::Cou
 /// Everything that has numbers to show.
 struct Exposition {
     worker: Asker,
+    sources: Sources,
     listener: Option<Arc<hep::Counters>>,
     facade: Arc<Facade>,
     process: Arc<ProcessCollector>,
@@ -158,6 +167,7 @@ async fn expose(all: Arc<Exposition>, deadline: Instant) -> Result<String, Metri
         agent_numbers(all.read_at, &mut collection);
         snapshot.collect(&mut collection);
         drop(snapshot);
+        all.sources.collect(&mut collection);
         if let Some(listener) = &all.listener {
             listener.collect(&mut collection);
         }

@@ -29,6 +29,7 @@ pub mod numbers;
 pub mod metrics;
 pub mod report;
 pub mod serve;
+pub mod sources;
 
 pub mod app;
 pub mod cli;

@@ -13,6 +13,8 @@ pub enum Kind {
     Gauge,
     Histogram,
     Info,
+    /// What node_exporter exposes without saying whether it only grows.
+    Untyped,
 }
 
 /// A metric family, declared in the folder that sets it.
@@ -35,6 +37,11 @@ impl Family {
 
     pub const fn gauge(name: &'static str, unit: &'static str, labels: Names, help: &'static str) -> Family {
         Family { name, kind: Kind::Gauge, unit, labels, help }
+    }
+
+    /// A family of node_exporter's that has no type.
+    pub const fn untyped(name: &'static str, labels: Names, help: &'static str) -> Family {
+        Family { name, kind: Kind::Untyped, unit: "", labels, help }
     }
 
     pub const fn histogram(name: &'static str, unit: &'static str, labels: Names, help: &'static str) -> Family {

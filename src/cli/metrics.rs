@@ -39,6 +39,7 @@ impl Entry {
             Kind::Gauge => "gauge",
             Kind::Histogram => "histogram",
             Kind::Info => "info",
+            Kind::Untyped => "untyped",
         };
         Entry { name: family.name, r#type, unit: family.unit, labels: family.labels, help: family.help }
     }

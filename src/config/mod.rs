@@ -15,6 +15,7 @@ mod rates;
 mod read;
 mod report;
 mod section;
+mod sources;
 mod suspicious;
 mod syntax;
 mod value;
@@ -39,6 +40,7 @@ pub use limits::Limits;
 pub use numbering::Numbering;
 pub use outcomes::OutcomeRule;
 pub use report::{ConfigError, Problem};
+pub use sources::{Host, HostPrefix, Sources};
 pub use suspicious::Suspicious;
 
 /// Largest configuration file that is read, in bytes: far above any real one, it only stops `/dev/zero` and the like.
@@ -77,6 +79,10 @@ pub struct Config {
     pub labels: Labels,
     /// What the program may take of the host.
     pub limits: Limits,
+    /// Which sources run beside the calls.
+    pub sources: Sources,
+    /// This host.
+    pub host: Host,
     /// Families of User-Agents; empty: the common ones. The first that matches wins.
     pub user_agents: Vec<UserAgent>,
     /// The agent's own log.

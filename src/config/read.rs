@@ -17,6 +17,7 @@ use super::outcomes;
 use super::rates;
 use super::report::ConfigError;
 use super::section::Document;
+use super::sources;
 use super::suspicious;
 use super::value::{self, Value};
 use super::zone;
@@ -59,6 +60,8 @@ pub(super) fn config(text: &str, name: &str, bad_byte: Option<usize>) -> Result<
         suspicious: suspicious::read(&mut document),
         labels: labels::labels(&mut document),
         limits: limits::read(&mut document),
+        sources: sources::sources(&mut document),
+        host: sources::host(&mut document),
         user_agents: agents::read(&mut document),
         log: log(&mut document),
     };

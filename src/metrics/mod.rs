@@ -28,7 +28,9 @@ pub fn catalogue() -> Vec<&'static Family> {
     all.extend(crate::media::FAMILIES);
     all.extend(crate::media::SUNDRY_FAMILIES);
     all.extend(crate::media::RTCP_FAMILIES);
+    all.extend(crate::sources::table().flat_map(|row| row.families));
     all.extend(crate::app::FAMILIES);
+    all.extend(crate::sources::FAMILIES);
     all.extend(crate::serve::FAMILIES);
     all.extend(facade::FAMILIES);
     all.extend(process::FAMILIES);

@@ -35,6 +35,7 @@ fn encode_family(encoder: &mut DescriptorEncoder, family: &Family, series: &[(La
         Kind::Gauge => MetricType::Gauge,
         Kind::Histogram => MetricType::Histogram,
         Kind::Info => MetricType::Info,
+        Kind::Untyped => MetricType::Unknown,
     };
     // prometheus-client appends unit, `_total` and `_info` by itself.
     let name = family.name.trim_end_matches("_total").trim_end_matches("_info");

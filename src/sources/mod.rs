@@ -1,0 +1,107 @@
+//! What is sampled beside the calls: this host, its databases, other people's services. Each on its own timer, with its own deadline.
+//!
+//! A source is one file and one row of [`SOURCES`]. It runs on the sources' own runtime: one that hangs, panics or is slow
+//! touches neither the scrape nor another source.
+
+#![allow(clippy::disallowed_methods)] // Intervals, deadlines and ages are this module's business.
+
+pub mod host;
+mod keeper;
+mod readings;
+mod slot;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::runtime::Runtime;
+
+use crate::config::Config;
+use crate::numbers::{Collection, Family};
+
+pub use keeper::{Instance, Sampling, Source, Work};
+pub use readings::{Failure, Reading, Readings, Reason};
+pub use slot::FAMILIES;
+
+use slot::Slot;
+
+/// One kind of source.
+pub struct Row {
+    /// What the configuration calls it, and the `source` label where there is one of its kind.
+    pub name: &'static str,
+    /// How often it is read where the configuration says nothing.
+    pub interval: Duration,
+    /// Whether it is read where the configuration says nothing.
+    pub on: bool,
+    pub families: &'static [Family],
+    pub start: Start,
+}
+
+/// How a row's sources come to be.
+pub enum Start {
+    /// One that reads files of the kernel.
+    Host(fn(&host::Host) -> host::Reader),
+    /// One for each server or target that the configuration names.
+    Each(fn(&Config) -> Vec<Instance>),
+}
+
+/// Every kind of source.
+pub fn table() -> impl Iterator<Item = &'static Row> {
+    host::ROWS.iter().copied()
+}
+
+/// The sources that run, and what they last said.
+pub struct Sources {
+    slots: Vec<Arc<Slot>>,
+    names: host::Prefix,
+    /// Ends with its owner, without waiting for whatever hangs.
+    runtime: Option<Runtime>,
+}
+
+impl Sources {
+    /// Starts every source that the configuration wants.
+    pub fn start(config: &Config) -> std::io::Result<Sources> {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .thread_name("sources")
+            // A thread for each source of the host that may hang at once; as long-lived as the intervals between two samples.
+            .max_blocking_threads(table().count() + 8)
+            .thread_keep_alive(Duration::from_secs(60))
+            .enable_all()
+            .build()?;
+        let mut slots = Vec::new();
+        for instance in instances(config) {
+            let slot = Arc::new(Slot::new(&instance, config.sources.max_age));
+            slots.push(Arc::clone(&slot));
+            runtime.spawn(keeper::keep(instance, slot));
+        }
+        Ok(Sources { slots, names: host::Prefix::new(config.host.prefix), runtime: Some(runtime) })
+    }
+
+    /// Adds what is known and not too old.
+    pub fn collect(&self, out: &mut Collection) {
+        let now = Instant::now();
+        for slot in &self.slots {
+            slot.collect(now, &self.names, out);
+        }
+    }
+}
+
+impl Drop for Sources {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+fn instances(config: &Config) -> Vec<Instance> {
+    let mut all = Vec::new();
+    let host = host::Host::new(&config.host);
+    for row in table().filter(|row| config.sources.is_on(row.name, row.on)) {
+        match row.start {
+            Start::Host(reader) => all.push(host::instance(row, reader, &host, &config.host)),
+            Start::Each(make) => all.extend(make(config)),
+        }
+    }
+    all
+}
