@@ -62,6 +62,7 @@ pub use registrations::FAMILIES as REGISTRATION_FAMILIES;
 pub use suspicious::{FAMILIES as SUSPICIOUS_FAMILIES, Settings as SuspiciousSettings};
 pub use voice_reports::{FAMILIES as VOICE_REPORT_FAMILIES, SeenReport};
 pub use voicemail::Voicemail;
+pub use voicemail::matches;
 
 /// What the configuration says of calls.
 #[derive(Clone, Debug)]

@@ -61,7 +61,7 @@ impl Voicemail {
 }
 
 /// Whether a pattern, in which `*` stands for anything, fits the whole text; letters of both cases are alike.
-pub(super) fn matches(pattern: &[u8], text: &[u8]) -> bool {
+pub fn matches(pattern: &[u8], text: &[u8]) -> bool {
     // Most do not even begin alike.
     if let ([first, ..], [begin, ..]) = (pattern, text)
         && *first != b'*'

@@ -121,6 +121,22 @@ const IGNORED_FILESYSTEMS: [&str; 24] = [
     "ramfs",
 ];
 
+/// Where file systems are mounted that are no storage of this host.
+const IGNORED_MOUNTS: [&str; 12] = [
+    "/dev",
+    "/dev/*",
+    "/proc",
+    "/proc/*",
+    "/run/credentials/*",
+    "/run/netns",
+    "/run/netns/*",
+    "/sys",
+    "/sys/*",
+    "/var/lib/docker/*",
+    "/var/lib/containers/storage/*",
+    "/var/lib/kubelet/pods/*",
+];
+
 /// What answers calls, carries media or keeps the data on such hosts.
 const PROCESSES: [&str; 14] = [
     "kamailio",

@@ -110,3 +110,135 @@ async fn sample(work: Work, deadline: Duration, slot: &Slot) -> Option<Work> {
     slot.end(late.and_then(Result::ok), Instant::now());
     work
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+    use crate::config;
+    use crate::numbers::{Collection, Family, Value};
+    use crate::sources::host::Prefix;
+
+    static LEVEL: Family = Family::gauge("level", "", &[], "A level.");
+
+    /// A source that hangs, panics, fails or answers, as its number of samples says.
+    struct Moody(Arc<AtomicUsize>);
+
+    fn one(value: f64) -> Readings {
+        let mut readings = Readings::default();
+        readings.add(&LEVEL, Vec::new(), value);
+        readings
+    }
+
+    impl Source for Moody {
+        fn sample(&mut self) -> Sampling<'_> {
+            let turn = self.0.fetch_add(1, Ordering::Relaxed);
+            Box::pin(async move {
+                match turn {
+                    0 => Ok(one(0.0)),
+                    1 => std::future::pending().await,
+                    2 => panic!("as the test wants it"),
+                    3 => Err(Failure::new(Reason::Refused, "not today")),
+                    turn => Ok(one(turn as f64)),
+                }
+            })
+        }
+    }
+
+    fn instance(make: Box<dyn Fn() -> Work + Send>) -> Instance {
+        Instance {
+            name: "moody".to_owned(),
+            interval: Duration::from_millis(20),
+            deadline: Duration::from_millis(10),
+            down: Readings::default(),
+            is_spread: false,
+            make,
+        }
+    }
+
+    fn value(slot: &Slot, family: &str, now: Instant) -> Option<f64> {
+        let mut collection = Collection::default();
+        slot.collect(now, &Prefix::new(config::HostPrefix::Host), &mut collection);
+        let series = collection.into_sorted().find(|(found, _)| found.name == family)?.1;
+        series.into_iter().find_map(|(_, value)| match value {
+            Value::Gauge(value) => Some(value),
+            _ => None,
+        })
+    }
+
+    async fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+        for _ in 0..500 {
+            if is_so() {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("{what} never came");
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_source_comes_back_from_everything() {
+        let turns = Arc::new(AtomicUsize::new(0));
+        let shared = Arc::clone(&turns);
+        let instance = instance(Box::new(move || Work::Waiting(Box::new(Moody(Arc::clone(&shared))))));
+        let slot = Arc::new(Slot::new(&instance, Duration::from_secs(3600)));
+        let kept = tokio::spawn(keep(instance, Arc::clone(&slot)));
+        until("the sample after all faults", || {
+            value(&slot, "level", Instant::now()).is_some_and(|level| level >= 4.0)
+        })
+        .await;
+        kept.abort();
+        let mut collection = Collection::default();
+        slot.collect(Instant::now(), &Prefix::new(config::HostPrefix::Host), &mut collection);
+        let failures = collection.into_sorted().find(|(family, _)| family.name == "sidetone_source_failures_total");
+        let reasons: Vec<String> =
+            failures.expect("failures").1.iter().map(|(labels, value)| format!("{} {value:?}", labels[1])).collect();
+        assert_eq!(reasons, ["panic Counter(1)", "refused Counter(1)", "timeout Counter(1)"]);
+        assert_eq!(value(&slot, "sidetone_source_up", Instant::now()), Some(1.0));
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_thread_that_hangs_stays_the_only_one() {
+        let started = Arc::new(AtomicUsize::new(0));
+        let (release, released) = std::sync::mpsc::channel::<()>();
+        let released = Arc::new(std::sync::Mutex::new(released));
+        let shared = Arc::clone(&started);
+        let instance = instance(Box::new(move || {
+            let (started, released) = (Arc::clone(&shared), Arc::clone(&released));
+            Work::Blocking(Box::new(move || {
+                if started.fetch_add(1, Ordering::Relaxed) == 0 {
+                    let _ = released.lock().expect("a lock").recv();
+                }
+                Ok(one(7.0))
+            }))
+        }));
+        let slot = Arc::new(Slot::new(&instance, Duration::from_secs(3600)));
+        let kept = tokio::spawn(keep(instance, Arc::clone(&slot)));
+        until("the deadline", || value(&slot, "sidetone_source_up", Instant::now()) == Some(0.0)).await;
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        assert_eq!(started.load(Ordering::Relaxed), 1);
+        // A sample that still runs takes longer and longer.
+        assert!(value(&slot, "sidetone_source_duration_seconds", Instant::now()).is_some_and(|seconds| seconds > 0.1));
+        release.send(()).expect("it waits");
+        until("the sample that came late", || value(&slot, "level", Instant::now()) == Some(7.0)).await;
+        until("the next sample", || value(&slot, "sidetone_source_up", Instant::now()) == Some(1.0)).await;
+        kept.abort();
+    }
+
+    #[test]
+    fn old_values_go() {
+        let instance = instance(Box::new(|| Work::Blocking(Box::new(|| Ok(one(1.0))))));
+        let slot = Slot::new(&instance, Duration::from_secs(10));
+        let start = Instant::now();
+        slot.begin(start);
+        slot.settle(Ok(one(1.0)), start);
+        slot.end(None, start);
+        assert_eq!(value(&slot, "level", start + Duration::from_secs(10)), Some(1.0));
+        assert_eq!(value(&slot, "level", start + Duration::from_secs(11)), None);
+        // A failure takes nothing away before its time.
+        slot.settle(Err(Failure::new(Reason::Io, "gone")), start + Duration::from_secs(5));
+        assert_eq!(value(&slot, "level", start + Duration::from_secs(6)), Some(1.0));
+        assert_eq!(value(&slot, "sidetone_source_up", start + Duration::from_secs(60)), Some(0.0));
+    }
+}

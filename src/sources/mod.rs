@@ -30,6 +30,8 @@ pub struct Row {
     pub name: &'static str,
     /// How often it is read where the configuration says nothing.
     pub interval: Duration,
+    /// How long one sample may take.
+    pub deadline: Duration,
     /// Whether it is read where the configuration says nothing.
     pub on: bool,
     pub families: &'static [Family],

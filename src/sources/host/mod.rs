@@ -3,10 +3,23 @@
 //! Every reader is `read` (files -> text) beside a `parse` of text, so that any kernel's files can be tested. A file that is not there is
 //! no error: kernels differ.
 
+pub mod conntrack;
 pub mod cpu;
+pub mod descriptors;
+pub mod directory;
+pub mod disk;
+pub mod filesystem;
+pub mod interrupts;
 pub mod load;
+pub mod memory;
+pub mod netstat;
+pub mod network;
 pub mod pressure;
+pub mod process;
+pub mod sockets;
 pub mod softnet;
+pub mod system;
+pub mod temperature;
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -24,7 +37,25 @@ const MAX_FILE: u64 = 8 << 20;
 const DEADLINE: Duration = Duration::from_secs(2);
 
 /// Every source of the host, in the order of the documentation.
-pub static ROWS: &[&Row] = &[&cpu::ROW, &load::ROW, &pressure::ROW, &softnet::ROW];
+pub static ROWS: &[&Row] = &[
+    &cpu::ROW,
+    &load::ROW,
+    &memory::ROW,
+    &pressure::ROW,
+    &filesystem::ROW,
+    &disk::ROW,
+    &network::ROW,
+    &netstat::ROW,
+    &sockets::ROW,
+    &softnet::ROW,
+    &interrupts::ROW,
+    &conntrack::ROW,
+    &descriptors::ROW,
+    &temperature::ROW,
+    &system::ROW,
+    &process::ROW,
+    &directory::ROW,
+];
 
 /// Reads one subject; may keep what it needs from one sample to the next.
 pub type Reader = Box<dyn FnMut(&mut Readings) -> Result<(), Failure> + Send>;
@@ -119,7 +150,7 @@ pub(super) fn instance(
     Instance {
         name: row.name.to_owned(),
         interval: settings.interval.unwrap_or(row.interval),
-        deadline: DEADLINE,
+        deadline: row.deadline,
         down: Readings::default(),
         is_spread: false,
         make: Box::new(move || {
@@ -135,7 +166,7 @@ pub(super) fn instance(
 
 /// A row of the host: read every five seconds unless it says otherwise.
 const fn row(name: &'static str, families: &'static [Family], reader: fn(&Host) -> Reader) -> Row {
-    Row { name, interval: Duration::from_secs(5), on: true, families, start: Start::Host(reader) }
+    Row { name, interval: Duration::from_secs(5), deadline: DEADLINE, on: true, families, start: Start::Host(reader) }
 }
 
 /// The name that begins all families of the host.
