@@ -287,6 +287,8 @@ fn the_ends_of_each_range_are_valid_and_one_further_is_not() {
         ("suspicious.short_calls", ["0", "100000"], ["-1", "100001"]),
         ("suspicious.short_call", ["'1s'", "'60s'"], ["'999ms'", "'61s'"]),
         ("suspicious.max_sources", ["100", "1000000"], ["99", "1000001"]),
+        ("sources.max_age", ["'1s'", "'1day'"], ["'999ms'", "'25h'"]),
+        ("host.interval", ["'1s'", "'1h'"], ["'999ms'", "'61m'"]),
         ("labels.max_series", ["100", "100000"], ["99", "100001"]),
         ("capture.sip_ports", ["[1]", "[65535]"], ["[0]", "[65536]"]),
         ("capture.media_ports", ["['1-1']", "['1-65535']"], ["['0-1']", "['1-65536']"]),

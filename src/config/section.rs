@@ -138,12 +138,16 @@ impl<'i> Document<'i> {
 
     fn hint(&self, unknown: &Unknown) -> String {
         let known = self.known.get(unknown.section).map_or(&[][..], Vec::as_slice);
-        let home =
-            self.known.iter().find(|(section, keys)| !section.is_empty() && keys.contains(&unknown.key.as_str()));
-        match (home, nearest(&unknown.key, known)) {
-            (Some((section, _)), _) => format!("`{}` belongs in [{section}]", unknown.key),
-            (None, Some(key)) => format!("did you mean `{key}`?"),
-            (None, None) => format!("known here: {}", known.join(", ")),
+        let homes: Vec<String> = self
+            .known
+            .iter()
+            .filter(|(section, keys)| !section.is_empty() && keys.contains(&unknown.key.as_str()))
+            .map(|(section, _)| format!("[{section}]"))
+            .collect();
+        match (homes.is_empty(), nearest(&unknown.key, known)) {
+            (false, _) => format!("`{}` belongs in {}", unknown.key, homes.join(" or ")),
+            (true, Some(key)) => format!("did you mean `{key}`?"),
+            (true, None) => format!("known here: {}", known.join(", ")),
         }
     }
 }
