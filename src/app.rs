@@ -23,8 +23,8 @@ use crate::metrics::facade::Facade;
 use crate::metrics::process::ProcessCollector;
 use crate::metrics::{Workers, render};
 use crate::numbers::{Collection, Family, Kind, Value};
-use crate::serve::{self, Endpoints, Limits, MetricsError, Readiness, Server};
-use crate::sources::Sources;
+use crate::serve::{self, Endpoints, Limits, MetricsError, ProbeError, Readiness, Server};
+use crate::sources::{Sources, probe::Refusal};
 
 static BUILD_INFO: Family = Family {
     name: "sidetone_build_info",
@@ -137,8 +137,10 @@ fn endpoints(
         process: Arc::new(ProcessCollector::new().context("cannot read this process")?),
         read_at: SystemTime::now(),
     });
+    let asked = Arc::clone(&exposition);
     Ok(Endpoints {
         metrics: Box::new(move |deadline| Box::pin(expose(Arc::clone(&exposition), deadline))),
+        probe: Box::new(move |module, target, limit| Box::pin(probe(Arc::clone(&asked), module, target, limit))),
         ready: Box::new(move || match capturing.load(Ordering::Relaxed) {
             true => Readiness::Ready,
             false => Readiness::NotReady("no interface is being captured; the log says why".to_owned()),
@@ -179,6 +181,21 @@ async fn expose(all: Arc<Exposition>, deadline: Instant) -> Result<String, Metri
     })
     .await
     .map_err(|_| MetricsError::Stopping)? // cancelled by the runtime's end
+}
+
+/// What one target says to one module, now.
+async fn probe(all: Arc<Exposition>, module: String, target: String, limit: Duration) -> Result<String, ProbeError> {
+    if !all.sources.has_modules() {
+        return Err(ProbeError::Off);
+    }
+    match all.sources.probe(module, target, limit).await {
+        Some(Ok(readings)) => {
+            render(vec![Box::new(Workers::new(readings.into_collection()))]).map_err(|_| ProbeError::Failed)
+        }
+        Some(Err(refusal @ Refusal::Forbidden)) => Err(ProbeError::Forbidden(refusal.to_string())),
+        Some(Err(refusal)) => Err(ProbeError::Refused(refusal.to_string())),
+        None => Err(ProbeError::Failed),
+    }
 }
 
 fn agent_numbers(read_at: SystemTime, out: &mut Collection) {

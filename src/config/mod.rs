@@ -11,6 +11,7 @@ mod limits;
 mod net;
 mod numbering;
 mod outcomes;
+mod probes;
 mod rates;
 mod read;
 mod report;
@@ -39,6 +40,7 @@ pub use labels::Labels;
 pub use limits::Limits;
 pub use numbering::Numbering;
 pub use outcomes::OutcomeRule;
+pub use probes::{Dns, Http, IpVersion, Pattern, Probe, ProbeKind, ProbeTls, Sip, SipTransport, Target};
 pub use report::{ConfigError, Problem};
 pub use sources::{Host, HostPrefix, Sources};
 pub use suspicious::Suspicious;
@@ -83,6 +85,8 @@ pub struct Config {
     pub sources: Sources,
     /// This host.
     pub host: Host,
+    /// Services that are asked; in the order of the file.
+    pub probes: Vec<Probe>,
     /// Families of User-Agents; empty: the common ones. The first that matches wins.
     pub user_agents: Vec<UserAgent>,
     /// The agent's own log.

@@ -14,6 +14,7 @@ use super::limits;
 use super::net;
 use super::numbering;
 use super::outcomes;
+use super::probes;
 use super::rates;
 use super::report::ConfigError;
 use super::section::Document;
@@ -62,6 +63,7 @@ pub(super) fn config(text: &str, name: &str, bad_byte: Option<usize>) -> Result<
         limits: limits::read(&mut document),
         sources: sources::sources(&mut document),
         host: sources::host(&mut document),
+        probes: probes::read(&mut document),
         user_agents: agents::read(&mut document),
         log: log(&mut document),
     };

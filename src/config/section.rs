@@ -214,6 +214,11 @@ impl<'i> Section<'_, 'i> {
         self.typed.get(key).is_none_or(|(_, valid)| *valid)
     }
 
+    /// Whether anything was typed for `key`.
+    pub fn is_typed(&self, key: &str) -> bool {
+        self.typed.contains_key(key)
+    }
+
     /// Where the value of `key` stands, or the section's header.
     pub fn place(&self, key: &str) -> Range<usize> {
         self.typed.get(key).map_or(self.span.clone(), |(span, _)| span.clone())

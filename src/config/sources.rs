@@ -20,6 +20,8 @@ pub struct Sources {
     pub off: BTreeSet<String>,
     /// A value older than this is not shown; never less than three intervals of its source.
     pub max_age: Duration,
+    /// Probes that run at the same time.
+    pub max_probes: usize,
 }
 
 impl Sources {
@@ -31,7 +33,7 @@ impl Sources {
 
 impl Default for Sources {
     fn default() -> Self {
-        Sources { on: BTreeSet::new(), off: BTreeSet::new(), max_age: Duration::from_secs(60) }
+        Sources { on: BTreeSet::new(), off: BTreeSet::new(), max_age: Duration::from_secs(60), max_probes: 16 }
     }
 }
 
@@ -159,6 +161,7 @@ pub(super) fn sources(document: &mut Document<'_>) -> Sources {
             max_age: section.take("max_age", default.max_age, |typed| {
                 value::duration(typed, Duration::from_secs(1)..=Duration::from_secs(24 * 3600))
             }),
+            max_probes: section.take("max_probes", default.max_probes, |typed| value::count(typed, 1..=256)),
         };
         let both = sources.on.intersection(&sources.off).next().cloned();
         let message = format!("lists {:?}, which `sources.off` lists too", both.as_deref().unwrap_or_default());

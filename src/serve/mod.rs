@@ -19,7 +19,7 @@ use tracing::{debug, info, warn};
 
 use crate::metrics::{Family, Kind};
 
-pub use self::routes::{Endpoints, MetricsError, Readiness, Scrape};
+pub use self::routes::{Endpoints, MetricsError, ProbeError, Probing, Readiness, Scrape};
 
 mod guard;
 mod landing;

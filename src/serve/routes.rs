@@ -7,7 +7,7 @@ use std::fmt;
 use std::io::{self, Write as _};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -53,6 +53,37 @@ pub enum MetricsError {
     Stopping,
 }
 
+/// The exposition of a probe that was asked for, in OpenMetrics text, complete with `# EOF`.
+pub type Probing = Pin<Box<dyn Future<Output = Result<String, ProbeError>> + Send>>;
+
+/// Why a probe that was asked for did not run.
+#[derive(Debug, thiserror::Error)]
+pub enum ProbeError {
+    /// No section of the configuration allows any.
+    #[error("there is no module; give a [[probes]] section allowed_targets to make it one")]
+    Off,
+    /// Module or target are not as they should be.
+    #[error("{0}")]
+    Refused(String),
+    /// The module may not ask this target.
+    #[error("{0}")]
+    Forbidden(String),
+    /// The agent is on its way out, or failed.
+    #[error("the probe could not be run")]
+    Failed,
+}
+
+impl ProbeError {
+    fn status(&self) -> StatusCode {
+        match self {
+            ProbeError::Off => StatusCode::NOT_FOUND,
+            ProbeError::Refused(_) => StatusCode::BAD_REQUEST,
+            ProbeError::Forbidden(_) => StatusCode::FORBIDDEN,
+            ProbeError::Failed => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+}
+
 /// Whether the agent does its work yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Readiness {
@@ -66,6 +97,8 @@ pub enum Readiness {
 pub struct Endpoints {
     /// Makes the exposition. It gets the instant at which nobody waits for it any more, and must not block its thread.
     pub metrics: Box<dyn Fn(Instant) -> Scrape + Send + Sync>,
+    /// Asks the target as the module says; it gets both, and the time that there is.
+    pub probe: Box<dyn Fn(String, String, Duration) -> Probing + Send + Sync>,
     /// Says whether the agent is ready; at once.
     pub ready: Box<dyn Fn() -> Readiness + Send + Sync>,
 }
@@ -88,6 +121,7 @@ impl App {
 enum Route {
     Landing,
     Metrics,
+    Probe,
     Healthy,
     Ready,
     Other,
@@ -98,6 +132,7 @@ impl Route {
         match path {
             "/" => Route::Landing,
             "/metrics" => Route::Metrics,
+            "/probe" => Route::Probe,
             "/-/healthy" => Route::Healthy,
             "/-/ready" => Route::Ready,
             _ => Route::Other,
@@ -108,6 +143,7 @@ impl Route {
         match self {
             Route::Landing => "/",
             Route::Metrics => "/metrics",
+            Route::Probe => "/probe",
             Route::Healthy => "/-/healthy",
             Route::Ready => "/-/ready",
             Route::Other => "other",
@@ -147,6 +183,7 @@ async fn dispatch(app: &App, watchdog: &Watchdog, route: Route, request: Request
     match route {
         Route::Landing => page(),
         Route::Metrics => metrics(app, &head.headers).await,
+        Route::Probe => probe(app, head.uri.query().unwrap_or_default(), &head.headers).await,
         Route::Healthy => text(StatusCode::OK, "healthy\n"),
         Route::Ready => match (app.endpoints.ready)() {
             Readiness::Ready => text(StatusCode::OK, "ready\n"),
@@ -203,6 +240,20 @@ async fn metrics(app: &App, headers: &hyper::HeaderMap) -> Reply {
             text(StatusCode::SERVICE_UNAVAILABLE, format!("{}\n", MetricsError::Deadline))
         }
     }
+}
+
+/// `/probe?module=NAME&target=TARGET`, as blackbox_exporter has it.
+async fn probe(app: &App, query: &str, headers: &hyper::HeaderMap) -> Reply {
+    let of = |name: &str| {
+        let mut pairs = url::form_urlencoded::parse(query.as_bytes());
+        pairs.find(|(key, _)| key == name).map(|(_, value)| value.into_owned()).unwrap_or_default()
+    };
+    let limit = negotiate::timeout(headers, app.limits.request_timeout);
+    let answer = match (app.endpoints.probe)(of("module"), of("target"), limit).await {
+        Ok(exposition) => render(exposition, negotiate::format(headers), negotiate::gzip(headers)).await,
+        Err(error) => return text(error.status(), format!("{error}\n")),
+    };
+    answer.unwrap_or_else(|error| text(StatusCode::SERVICE_UNAVAILABLE, format!("{error}\n")))
 }
 
 /// Rewrites and compresses what was collected, off the threads that serve connections.

@@ -7,6 +7,7 @@
 
 pub mod host;
 mod keeper;
+pub mod probe;
 mod readings;
 mod slot;
 
@@ -48,13 +49,14 @@ pub enum Start {
 
 /// Every kind of source.
 pub fn table() -> impl Iterator<Item = &'static Row> {
-    host::ROWS.iter().copied()
+    host::ROWS.iter().copied().chain([&probe::ROW])
 }
 
 /// The sources that run, and what they last said.
 pub struct Sources {
     slots: Vec<Arc<Slot>>,
     names: host::Prefix,
+    modules: Arc<probe::Modules>,
     /// Ends with its owner, without waiting for whatever hangs.
     runtime: Option<Runtime>,
 }
@@ -76,7 +78,8 @@ impl Sources {
             slots.push(Arc::clone(&slot));
             runtime.spawn(keeper::keep(instance, slot));
         }
-        Ok(Sources { slots, names: host::Prefix::new(config.host.prefix), runtime: Some(runtime) })
+        let modules = Arc::new(probe::Modules::new(config));
+        Ok(Sources { slots, names: host::Prefix::new(config.host.prefix), modules, runtime: Some(runtime) })
     }
 
     /// Adds what is known and not too old.
@@ -85,6 +88,28 @@ impl Sources {
         for slot in &self.slots {
             slot.collect(now, &self.names, out);
         }
+    }
+}
+
+impl Sources {
+    /// Whether anything may be asked on demand.
+    pub fn has_modules(&self) -> bool {
+        !self.modules.is_empty()
+    }
+
+    /// Asks what somebody names, on the sources' own runtime; nothing comes of it only where that ends.
+    pub async fn probe(
+        &self,
+        module: String,
+        target: String,
+        limit: Duration,
+    ) -> Option<Result<Readings, probe::Refusal>> {
+        let modules = Arc::clone(&self.modules);
+        let runtime = self.runtime.as_ref()?;
+        // Whoever gives up waiting ends the probe too.
+        let mut asking = tokio::task::JoinSet::new();
+        asking.spawn_on(async move { modules.ask(&module, &target, limit).await }, runtime.handle());
+        asking.join_next().await?.ok()
     }
 }
 

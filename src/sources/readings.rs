@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::numbers::{Family, Kind, Labels, Value};
+use crate::numbers::{Collection, Family, Kind, Labels, Value};
 
 /// Most series of one source: a host with thousands of containers has more network devices and mounts than anybody looks at.
 const MAX_READINGS: usize = 20_000;
@@ -146,11 +146,26 @@ impl Readings {
         self.values.push(Reading { family, labels, value });
     }
 
+    /// Takes over what others have.
+    pub fn extend(&mut self, other: Readings) {
+        self.values.extend(other.values);
+        other.faults.into_iter().for_each(|fault| self.complain(fault));
+    }
+
     /// Says that a part of the sample is missing.
     pub fn complain(&mut self, fault: Failure) {
         if self.faults.len() < MAX_FAULTS {
             self.faults.push(fault);
         }
+    }
+
+    /// Moves the values to where they are exposed.
+    pub fn into_collection(self) -> Collection {
+        let mut collection = Collection::default();
+        for reading in self.values {
+            collection.add(reading.family, reading.labels, reading.value);
+        }
+        collection
     }
 
     pub fn values(&self) -> &[Reading] {

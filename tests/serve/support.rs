@@ -40,6 +40,7 @@ pub fn start(limits: Limits, metrics: impl Fn(Instant) -> Scrape + Send + Sync +
     let ready = Arc::new(AtomicBool::new(false));
     let is_ready = Arc::clone(&ready);
     let endpoints = Endpoints {
+        probe: Box::new(|_, _, _| Box::pin(async { Err(ProbeError::Off) })),
         metrics: Box::new(metrics),
         ready: Box::new(move || match is_ready.load(Ordering::Relaxed) {
             true => Readiness::Ready,
