@@ -38,10 +38,15 @@ fn encode_family(encoder: &mut DescriptorEncoder, family: &Family, series: &[(La
         Kind::Untyped => MetricType::Unknown,
     };
     // prometheus-client appends unit, `_total` and `_info` by itself.
-    let name = family.name.trim_end_matches("_total").trim_end_matches("_info");
+    let ending = match family.kind {
+        Kind::Counter => "_total",
+        Kind::Info => "_info",
+        Kind::Gauge | Kind::Histogram | Kind::Untyped => "",
+    };
+    let name = family.name.strip_suffix(ending).unwrap_or(family.name);
     let suffix = format!("_{}", family.unit);
     let unit = (!family.unit.is_empty() && name.ends_with(&suffix)).then(|| Unit::Other(family.unit.to_owned()));
-    let name = if unit.is_some() { name.trim_end_matches(suffix.as_str()) } else { name };
+    let name = if unit.is_some() { name.strip_suffix(&suffix).unwrap_or(name) } else { name };
     let mut metric = encoder.encode_descriptor(name, family.help, unit.as_ref(), metric_type)?;
     let mut start = String::new();
     for (labels, value) in series {

@@ -120,6 +120,8 @@ async fn exchange(
     phases: &mut Phases,
     sheet: &mut Sheet,
 ) -> Result<(Response<()>, Body), Failure> {
+    // A secret that cannot be read is no reason to knock.
+    let request = request(settings, url, is_first_host)?;
     let target = Target::Url(url.clone());
     let line = dial::connect(settings, &target, url.scheme() == "https", sheet).await?;
     phases.add(&line.steps);
@@ -129,7 +131,6 @@ async fn exchange(
     // Ends with this exchange.
     let mut driver = JoinSet::new();
     driver.spawn(connection);
-    let request = request(settings, url, is_first_host)?;
     let started = Instant::now();
     let response = sender.send_request(request).await.map_err(odd)?;
     phases.processing += started.elapsed();

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::config::Probe as Settings;
-use crate::numbers::{Family, fixed};
+use crate::numbers::{Family, Kind, fixed};
 use crate::sources::Readings;
 
 const LABELS: &[&str] = &["probe", "kind"];
@@ -44,12 +44,13 @@ pub static FAMILIES: [Family; 26] = [
         LABELS,
         "Unix time when the first certificate of the chain expires, whether it is trusted or not.",
     ),
-    Family::gauge(
-        "probe_tls_version_info",
-        "",
-        &["probe", "kind", "version"],
-        "Always 1; the label is the version of TLS.",
-    ),
+    Family {
+        name: "probe_tls_version_info",
+        kind: Kind::Info,
+        unit: "",
+        labels: &["probe", "kind", "version"],
+        help: "Always 1; the label is the version of TLS.",
+    },
     level("probe_dns_answer_rrs", "Records in the answer section."),
     level("probe_dns_authority_rrs", "Records in the authority section."),
     level("probe_dns_additional_rrs", "Records in the additional section."),
