@@ -11,6 +11,7 @@ mod tcp;
 mod tls;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::sync::Semaphore;
@@ -46,6 +47,7 @@ fn instances(config: &Config) -> Vec<Instance> {
         let mut down = Sheet::new(&settings);
         down.set(&FAMILIES[sheet::SUCCESS], 0.0);
         let gate = Arc::clone(&gate);
+        let tally = Arc::new(Tally::default());
         Instance {
             name: format!("probe:{}", settings.name),
             interval: settings.interval,
@@ -54,7 +56,7 @@ fn instances(config: &Config) -> Vec<Instance> {
             is_spread: true,
             make: Box::new(move || {
                 let prober = Prober { settings: Arc::clone(&settings), gate: Arc::clone(&gate) };
-                Work::Waiting(Box::new(Asking { prober, target: target.clone() }))
+                Work::Waiting(Box::new(Asking { prober, target: target.clone(), tally: Arc::clone(&tally) }))
             }),
         }
     };
@@ -65,11 +67,35 @@ fn instances(config: &Config) -> Vec<Instance> {
 struct Asking {
     prober: Prober,
     target: Target,
+    tally: Arc<Tally>,
+}
+
+/// Attempts since the agent runs, by what came of them.
+#[derive(Default)]
+struct Tally([AtomicU64; 3]);
+
+impl Tally {
+    const NAMES: [&str; 3] = ["success", "failure", "timeout"];
+
+    fn count(&self, attempt: &Result<(), Failure>) {
+        let at = match attempt {
+            Ok(()) => 0,
+            Err(failure) if failure.reason == Reason::Timeout => 2,
+            Err(_) => 1,
+        };
+        self.0[at].fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn write(&self, sheet: &mut Sheet) {
+        for (name, count) in Self::NAMES.iter().zip(&self.0) {
+            sheet.set_of(&FAMILIES[sheet::ATTEMPTS], *name, count.load(Ordering::Relaxed) as f64);
+        }
+    }
 }
 
 impl Source for Asking {
     fn sample(&mut self) -> Sampling<'_> {
-        Box::pin(async move { Ok(self.prober.ask(&self.target, &Permission::All).await) })
+        Box::pin(async move { Ok(self.prober.ask(&self.target, &Permission::All, &self.tally).await) })
     }
 }
 
@@ -96,7 +122,7 @@ struct Prober {
 
 impl Prober {
     /// Asks until there is a good answer, or no attempt is left. Says what the last attempt saw.
-    async fn ask(&self, target: &Target, permission: &Permission) -> Readings {
+    async fn ask(&self, target: &Target, permission: &Permission, tally: &Tally) -> Readings {
         // It is never closed, and without it nothing is lost.
         let _permit = self.gate.acquire().await.ok();
         let mut attempts = 0;
@@ -106,14 +132,16 @@ impl Prober {
             let started = Instant::now();
             let answer =
                 tokio::time::timeout(self.settings.timeout, self.attempt(target, permission, &mut sheet)).await;
-            let failure = answer.unwrap_or_else(|_| Err(late(self.settings.timeout))).err();
+            let answer = answer.unwrap_or_else(|_| Err(late(self.settings.timeout)));
+            tally.count(&answer);
+            let failure = answer.err();
             if failure.is_some() && attempts <= self.settings.retries {
                 tokio::time::sleep(self.settings.timeout / PAUSE).await;
                 continue;
             }
             sheet.set(&FAMILIES[sheet::SUCCESS], f64::from(u8::from(failure.is_none())));
             sheet.set(&FAMILIES[sheet::DURATION], started.elapsed().as_secs_f64());
-            sheet.set(&FAMILIES[sheet::ATTEMPTS], attempts as f64);
+            tally.write(&mut sheet);
             if let Some(failure) = failure {
                 sheet.readings.complain(failure);
             }
@@ -191,7 +219,7 @@ impl Modules {
             return Err(Refusal::Forbidden);
         }
         let prober = Prober { settings: Arc::clone(settings), gate: Arc::clone(&self.gate) };
-        let asked = tokio::time::timeout(limit, prober.ask(&target, &permission)).await;
+        let asked = tokio::time::timeout(limit, prober.ask(&target, &permission, &Tally::default())).await;
         Ok(asked.unwrap_or_else(|_| {
             let mut sheet = Sheet::new(settings);
             sheet.set(&FAMILIES[sheet::SUCCESS], 0.0);

@@ -24,7 +24,12 @@ const fn phases(name: &'static str, help: &'static str) -> Family {
 pub static FAMILIES: [Family; 26] = [
     level("probe_success", "1 if the last answer was as it should be."),
     seconds("probe_duration_seconds", "How long the last attempt took in all."),
-    level("probe_attempts", "Attempts until the answer was as it should be, or none was left."),
+    Family::counter(
+        "probe_attempts_total",
+        "",
+        &["probe", "kind", "result"],
+        "Attempts, those that were repeated too, by what came of them: success, failure, timeout.",
+    ),
     seconds("probe_dns_lookup_time_seconds", "How long the name server took to say the address."),
     level("probe_ip_protocol", "4 or 6: the version of IP."),
     level("probe_http_status_code", "Status code of the last HTTP response."),
@@ -58,7 +63,7 @@ pub static FAMILIES: [Family; 26] = [
     phases("probe_dns_duration_seconds", "How long each phase took: resolve, connect, request."),
     phases("probe_icmp_duration_seconds", "How long each phase took: resolve, setup, rtt."),
     level("probe_icmp_reply_hop_limit", "Hop limit (TTL) of the reply."),
-    level("probe_sip_status_code", "Status code of the final response to OPTIONS."),
+    level("probe_sip_response_code", "Status code of the final response to OPTIONS."),
     phases("probe_sip_duration_seconds", "How long each phase took: resolve, connect, tls, rtt."),
     level(
         "probe_json_value",
