@@ -91,7 +91,7 @@ fn all_on() -> String {
 fn the_settings_that_the_shipped_file_has_off_are_valid() {
     let config = valid(&all_on());
     assert!(config.peers.len() == 1 && config.capture.filter.is_some());
-    assert!(config.outcomes.len() == 1 && config.rates.len() == 1);
+    assert!(config.outcomes.len() == 1 && config.rates.len() == 1 && config.probes.len() == 4);
 }
 
 #[test]
@@ -131,6 +131,26 @@ fn the_documented_examples_are_valid_and_change_something() {
                 let without = if required.iter().any(|key| key.starts_with(&rate[6..])) { "" } else { &text("") };
                 assert_ne!(valid(&text(example)), valid(without), "{key}");
                 text(example)
+            }
+            probe if probe.starts_with("probes.") => {
+                let key = &probe[7..];
+                let kind = match key {
+                    "query" | "record" | "over_tcp" | "answers" => "dns",
+                    "transport" | "user" => "sip",
+                    "send" => "tcp",
+                    _ => "http",
+                };
+                let target = if kind == "http" { "http://a/" } else { "a:1" };
+                let json = if key == "states" { "json = \"\"\n" } else { "" };
+                let query = if kind == "dns" && key != "query" { "query = \"a\"\n" } else { "" };
+                let pairs = [("name", "a"), ("kind", kind), ("target", target)];
+                let others: String = pairs
+                    .iter()
+                    .filter(|(other, _)| *other != key)
+                    .map(|(other, value)| format!("{other} = \"{value}\"\n"))
+                    .collect();
+                let others = if key == "kind" { others.replace("http://a/", "a:1") } else { others };
+                format!("[[probes]]\n{others}{json}{query}{example}")
             }
             "hep.listen_tls" => format!("[hep]\n{example}\ncertificate_file = \"a\"\nkey_file = \"b\""),
             _ => format!("[{}]\n{example}", key.split('.').next().unwrap_or("")),
@@ -288,6 +308,7 @@ fn the_ends_of_each_range_are_valid_and_one_further_is_not() {
         ("suspicious.short_call", ["'1s'", "'60s'"], ["'999ms'", "'61s'"]),
         ("suspicious.max_sources", ["100", "1000000"], ["99", "1000001"]),
         ("sources.max_age", ["'1s'", "'1day'"], ["'999ms'", "'25h'"]),
+        ("sources.max_probes", ["1", "256"], ["0", "257"]),
         ("host.interval", ["'1s'", "'1h'"], ["'999ms'", "'61m'"]),
         ("labels.max_series", ["100", "100000"], ["99", "100001"]),
         ("capture.sip_ports", ["[1]", "[65535]"], ["[0]", "[65536]"]),
