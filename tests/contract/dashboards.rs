@@ -9,7 +9,7 @@ use super::rules::{files, name_of};
 /// Variables that Grafana sets, and a value for each.
 const BUILT_IN: [(&str, &str); 2] = [("$__rate_interval", "5m"), ("$__range", "1h")];
 /// Variables that people set; a dashboard has to define those that it uses.
-const CHOSEN: [&str; 6] = ["$job", "$instance", "$direction", "$peer", "$origin", "$destination"];
+const CHOSEN: [&str; 7] = ["$job", "$instance", "$direction", "$peer", "$origin", "$destination", "$probe"];
 
 /// A dashboard, as JSON.
 pub struct Dashboard {
