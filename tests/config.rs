@@ -78,6 +78,17 @@ fn the_shipped_file_explains_each_key() {
     }
 }
 
+#[test]
+fn the_shipped_examples_are_valid() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/examples");
+    let mut probes = 0;
+    for entry in fs::read_dir(folder).expect("examples") {
+        let text = fs::read_to_string(entry.expect("an example").path()).expect("text");
+        probes += valid(&text).probes.len();
+    }
+    assert!(probes >= 13, "only {probes} probes in the examples");
+}
+
 /// The shipped file with the settings that are off turned on.
 fn all_on() -> String {
     let on = SHIPPED.lines().map(|line| match line.strip_prefix('#') {
