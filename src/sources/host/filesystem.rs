@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::time::Duration;
 
-use rustix::fs::{StatVfs, StatVfsMountFlags, statvfs};
+use rustix::fs::{StatVfs, statvfs};
 
 use super::{Host, Reader, odd};
 use crate::call::matches;
@@ -186,8 +186,8 @@ fn expose(mount: &Mount, facts: &StatVfs, out: &mut Readings) {
     for (family, value) in FAMILIES.iter().zip(values) {
         out.add(family, mount.labels(), value);
     }
-    let is_read_only = mount.is_read_only || facts.f_flag.contains(StatVfsMountFlags::RDONLY);
-    out.add(READ_ONLY, mount.labels(), f64::from(u8::from(is_read_only)));
+    // Not statvfs's flag: it is of the mounts that the agent's own sandbox made read-only (ProtectSystem=).
+    out.add(READ_ONLY, mount.labels(), f64::from(u8::from(mount.is_read_only)));
 }
 
 #[cfg(test)]
@@ -212,6 +212,18 @@ mod tests {
         assert_eq!(seen, [("/dev/vda", "/"), ("/dev/vdb", "/mnt/a b")]);
         assert_eq!(unescaped("a\\134040\\011b\\x"), "a\\040\tb\\x");
         assert!(parse("not a mount\n").is_err());
+    }
+
+    #[test]
+    fn what_the_sandbox_made_read_only_is_not() {
+        let mut facts = statvfs("/").expect("the root is there");
+        facts.f_flag |= rustix::fs::StatVfsMountFlags::RDONLY;
+        let mut out = Readings::default();
+        for mount in parse("/dev/vda / ext4 rw,discard 0 1\n/dev/vdb /iso udf ro 0 0\n").expect("mounts") {
+            expose(&mount, &facts, &mut out);
+        }
+        assert_eq!(exposed(&out, "host_filesystem_readonly{/dev/vda,ext4,/}"), [0.0]);
+        assert_eq!(exposed(&out, "host_filesystem_readonly{/dev/vdb,udf,/iso}"), [1.0]);
     }
 
     #[test]
