@@ -285,6 +285,22 @@ fn the_list_of_codecs_is_the_table() {
     panic!("docs/codecs.md is not what `sidetone mos --list` says; UPDATE_DOCS=1 writes it anew");
 }
 
+#[test]
+fn the_list_of_sources_is_the_table() {
+    let text = fs::read_to_string(root().join("docs/sources.md")).expect("docs/sources.md");
+    let cells = |line: &str| line.split('|').map(|cell| cell.trim().replace('`', "")).collect::<Vec<_>>();
+    // Any table that begins so; those of databases and probes stand in chapters of their own.
+    let tables = text.split("| source | interval | deadline | on |").skip(1);
+    let rows = tables.flat_map(|table| table.lines().skip(2).take_while(|line| line.starts_with('|')));
+    let listed: Vec<Vec<String>> = rows.map(|row| cells(row)[1..5].to_vec()).collect();
+    let shown = |time| humantime::format_duration(time).to_string();
+    let on = |row: &sidetone::sources::Row| if row.on { "yes" } else { "no" }.to_owned();
+    let there: Vec<Vec<String>> = sidetone::sources::table()
+        .map(|row| vec![row.name.to_owned(), shown(row.interval), shown(row.deadline), on(row)])
+        .collect();
+    assert_eq!(listed, there, "docs/sources.md, and what the program has");
+}
+
 /// Asterisk's hep.conf and FreeSWITCH's capture-server.
 const SETTINGS_OF_OTHERS: [&str; 3] = ["capture_address", "capture_id", "capture_password"];
 
