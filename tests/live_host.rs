@@ -135,7 +135,8 @@ fn compare(open: &mut BTreeMap<String, (f64, f64, f64)>, exporter: &NodeExporter
         *last = (*a, *t, *b);
         let (low, high) = (a.min(*b), a.max(*b));
         // It is being scraped when it reads, over sockets of its own.
-        let slack = if series.starts_with("node_sockstat_") { 4.0 } else { 1e-9 * high.abs() };
+        let is_of_sockets = series.starts_with("node_sockstat_") || series.starts_with("node_netstat_Tcp_CurrEstab");
+        let slack = if is_of_sockets { 4.0 } else { 1e-9 * high.abs() };
         *t < low - slack || *t > high + slack
     });
 }

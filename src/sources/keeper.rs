@@ -5,8 +5,6 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::task::JoinHandle;
-
 use super::readings::{Failure, Readings, Reason};
 use super::slot::Slot;
 
@@ -21,15 +19,7 @@ pub struct Instance {
     /// Whether the first sample waits for a moment of its own, so that not all of them, and not all hosts, ask at once.
     pub is_spread: bool,
     /// Makes it, and makes it anew where the one before was lost.
-    pub make: Box<dyn Fn() -> Work + Send>,
-}
-
-/// How a source is read.
-pub enum Work {
-    /// On a thread that may block. It cannot be stopped: no second one starts before it has ended.
-    Blocking(Box<dyn FnMut() -> Result<Readings, Failure> + Send>),
-    /// As a task that ends with its deadline.
-    Waiting(Box<dyn Source>),
+    pub make: Box<dyn Fn() -> Box<dyn Source> + Send>,
 }
 
 /// The sample of a source that waits.
@@ -40,34 +30,17 @@ pub trait Source: Send {
     fn sample(&mut self) -> Sampling<'_>;
 }
 
-type Run = JoinHandle<(Work, Result<Readings, Failure>)>;
-
-impl Work {
-    fn run(self) -> Run {
-        match self {
-            Work::Blocking(mut read) => tokio::task::spawn_blocking(move || {
-                let sample = read();
-                (Work::Blocking(read), sample)
-            }),
-            Work::Waiting(mut source) => tokio::spawn(async move {
-                let sample = source.sample().await;
-                (Work::Waiting(source), sample)
-            }),
-        }
-    }
-}
-
 /// Samples until the runtime ends.
 pub(super) async fn keep(instance: Instance, slot: Arc<Slot>) {
-    let mut kept: Option<Work> = None;
+    let mut kept: Option<Box<dyn Source>> = None;
     let mut next = tokio::time::Instant::now();
     if instance.is_spread {
         next += instance.interval.mul_f64(share()).min(MAX_FIRST_WAIT);
     }
     loop {
         tokio::time::sleep_until(next).await;
-        let work = kept.take().unwrap_or_else(|| (instance.make)());
-        kept = sample(work, instance.deadline, &slot).await;
+        let source = kept.take().unwrap_or_else(|| (instance.make)());
+        kept = sample(source, instance.deadline, &slot).await;
         // A sample that took longer than its interval is followed by a pause, not by the ones that it held up.
         next = (next + instance.interval).max(tokio::time::Instant::now() + instance.interval / 4);
     }
@@ -83,32 +56,25 @@ fn share() -> f64 {
     random as f64 / u64::MAX as f64
 }
 
-/// One sample; gives the source back unless it was lost.
-async fn sample(work: Work, deadline: Duration, slot: &Slot) -> Option<Work> {
+/// One sample, as a task that ends with its deadline; gives the source back unless it was lost.
+async fn sample(mut source: Box<dyn Source>, deadline: Duration, slot: &Slot) -> Option<Box<dyn Source>> {
     slot.begin(Instant::now());
-    let blocks = matches!(work, Work::Blocking(_));
-    let mut run = work.run();
-    if let Ok(ended) = tokio::time::timeout(deadline, &mut run).await {
-        let (work, sample) = match ended {
-            Ok((work, sample)) => (Some(work), sample),
-            Err(error) => (None, Err(Failure::new(Reason::Panic, format_args!("a fault of this program: {error}")))),
-        };
-        slot.settle(sample, Instant::now());
-        slot.end(None, Instant::now());
-        return work;
-    }
-    let text = format!("no answer within {}", humantime::format_duration(deadline));
-    slot.settle(Err(Failure::new(Reason::Timeout, text)), Instant::now());
-    let ended = match blocks {
-        true => run.await.ok(),
-        false => {
+    let mut run = tokio::spawn(async move {
+        let sample = source.sample().await;
+        (source, sample)
+    });
+    let (source, sample) = match tokio::time::timeout(deadline, &mut run).await {
+        Ok(Ok((source, sample))) => (Some(source), sample),
+        Ok(Err(error)) => (None, Err(Failure::new(Reason::Panic, format_args!("a fault of this program: {error}")))),
+        Err(_) => {
             run.abort();
-            None
+            let text = format!("no answer within {}", humantime::format_duration(deadline));
+            (None, Err(Failure::new(Reason::Timeout, text)))
         }
     };
-    let (work, late) = ended.unzip();
-    slot.end(late.and_then(Result::ok), Instant::now());
-    work
+    slot.settle(sample, Instant::now());
+    slot.end(None, Instant::now());
+    source
 }
 
 #[cfg(test)]
@@ -146,7 +112,7 @@ mod tests {
         }
     }
 
-    fn instance(make: Box<dyn Fn() -> Work + Send>) -> Instance {
+    fn instance(make: Box<dyn Fn() -> Box<dyn Source> + Send>) -> Instance {
         Instance {
             name: "moody".to_owned(),
             interval: Duration::from_millis(20),
@@ -181,8 +147,8 @@ mod tests {
     async fn a_source_comes_back_from_everything() {
         let turns = Arc::new(AtomicUsize::new(0));
         let shared = Arc::clone(&turns);
-        let instance = instance(Box::new(move || Work::Waiting(Box::new(Moody(Arc::clone(&shared))))));
-        let slot = Arc::new(Slot::new(&instance, Duration::from_secs(3600)));
+        let instance = instance(Box::new(move || Box::new(Moody(Arc::clone(&shared)))));
+        let slot = Arc::new(Slot::new("moody".to_owned(), Duration::from_secs(3600), Readings::default()));
         let kept = tokio::spawn(keep(instance, Arc::clone(&slot)));
         until("the sample after all faults", || {
             value(&slot, "level", Instant::now()).is_some_and(|level| level >= 4.0)
@@ -198,38 +164,9 @@ mod tests {
         assert_eq!(value(&slot, "sidetone_source_up", Instant::now()), Some(1.0));
     }
 
-    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-    async fn a_thread_that_hangs_stays_the_only_one() {
-        let started = Arc::new(AtomicUsize::new(0));
-        let (release, released) = std::sync::mpsc::channel::<()>();
-        let released = Arc::new(std::sync::Mutex::new(released));
-        let shared = Arc::clone(&started);
-        let instance = instance(Box::new(move || {
-            let (started, released) = (Arc::clone(&shared), Arc::clone(&released));
-            Work::Blocking(Box::new(move || {
-                if started.fetch_add(1, Ordering::Relaxed) == 0 {
-                    let _ = released.lock().expect("a lock").recv();
-                }
-                Ok(one(7.0))
-            }))
-        }));
-        let slot = Arc::new(Slot::new(&instance, Duration::from_secs(3600)));
-        let kept = tokio::spawn(keep(instance, Arc::clone(&slot)));
-        until("the deadline", || value(&slot, "sidetone_source_up", Instant::now()) == Some(0.0)).await;
-        tokio::time::sleep(Duration::from_millis(100)).await;
-        assert_eq!(started.load(Ordering::Relaxed), 1);
-        // A sample that still runs takes longer and longer.
-        assert!(value(&slot, "sidetone_source_duration_seconds", Instant::now()).is_some_and(|seconds| seconds > 0.1));
-        release.send(()).expect("it waits");
-        until("the sample that came late", || value(&slot, "level", Instant::now()) == Some(7.0)).await;
-        until("the next sample", || value(&slot, "sidetone_source_up", Instant::now()) == Some(1.0)).await;
-        kept.abort();
-    }
-
     #[test]
     fn old_values_go() {
-        let instance = instance(Box::new(|| Work::Blocking(Box::new(|| Ok(one(1.0))))));
-        let slot = Slot::new(&instance, Duration::from_secs(10));
+        let slot = Slot::new("old".to_owned(), Duration::from_secs(10), Readings::default());
         let start = Instant::now();
         slot.begin(start);
         slot.settle(Ok(one(1.0)), start);

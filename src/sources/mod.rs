@@ -19,7 +19,7 @@ use tokio::runtime::Runtime;
 use crate::config::Config;
 use crate::numbers::{Collection, Family};
 
-pub use keeper::{Instance, Sampling, Source, Work};
+pub use keeper::{Instance, Sampling, Source};
 pub use readings::{Failure, Reading, Readings, Reason};
 pub use slot::FAMILIES;
 
@@ -52,11 +52,15 @@ pub fn table() -> impl Iterator<Item = &'static Row> {
     host::ROWS.iter().copied().chain([&probe::ROW])
 }
 
+/// Values live for at least so many intervals.
+const MIN_INTERVALS: u32 = 3;
+
 /// The sources that run, and what they last said.
 pub struct Sources {
     slots: Vec<Arc<Slot>>,
     names: host::Prefix,
     modules: Arc<probe::Modules>,
+    round: Arc<host::Round>,
     /// Ends with its owner, without waiting for whatever hangs.
     runtime: Option<Runtime>,
 }
@@ -67,19 +71,37 @@ impl Sources {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .thread_name("sources")
-            // A thread for each source of the host that may hang at once; as long-lived as the intervals between two samples.
-            .max_blocking_threads(table().count() + 8)
-            .thread_keep_alive(Duration::from_secs(60))
             .enable_all()
             .build()?;
         let mut slots = Vec::new();
-        for instance in instances(config) {
-            let slot = Arc::new(Slot::new(&instance, config.sources.max_age));
+        let mut slot = |name: &str, interval: Duration, deadline: Duration, down| {
+            // One late sample is no gap, whatever the configuration says.
+            let least = interval.saturating_mul(MIN_INTERVALS) + deadline;
+            let slot = Arc::new(Slot::new(name.to_owned(), config.sources.max_age.max(least), down));
             slots.push(Arc::clone(&slot));
-            runtime.spawn(keeper::keep(instance, slot));
+            slot
+        };
+        let host = host::Host::new(&config.host);
+        let mut round = host::Round::new();
+        for row in table().filter(|row| config.sources.is_on(row.name, row.on)) {
+            match row.start {
+                Start::Host(reader) => {
+                    let interval = config.host.interval.unwrap_or(row.interval);
+                    round.add(row, reader, &host, slot(row.name, interval, row.deadline, Readings::default()));
+                }
+                Start::Each(instances) => {
+                    for instance in instances(config) {
+                        let slot = slot(&instance.name, instance.interval, instance.deadline, instance.down.clone());
+                        runtime.spawn(keeper::keep(instance, slot));
+                    }
+                }
+            }
         }
+        let round = Arc::new(round);
+        round.start()?;
+        runtime.spawn(Arc::clone(&round).watch());
         let modules = Arc::new(probe::Modules::new(config));
-        Ok(Sources { slots, names: host::Prefix::new(config.host.prefix), modules, runtime: Some(runtime) })
+        Ok(Sources { slots, names: host::Prefix::new(config.host.prefix), modules, round, runtime: Some(runtime) })
     }
 
     /// Adds what is known and not too old.
@@ -115,20 +137,9 @@ impl Sources {
 
 impl Drop for Sources {
     fn drop(&mut self) {
+        self.round.stop();
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
         }
     }
-}
-
-fn instances(config: &Config) -> Vec<Instance> {
-    let mut all = Vec::new();
-    let host = host::Host::new(&config.host);
-    for row in table().filter(|row| config.sources.is_on(row.name, row.on)) {
-        match row.start {
-            Start::Host(reader) => all.push(host::instance(row, reader, &host, &config.host)),
-            Start::Each(make) => all.extend(make(config)),
-        }
-    }
-    all
 }

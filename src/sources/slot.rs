@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 use tracing::{info, warn};
 
 use super::host::Prefix;
-use super::keeper::Instance;
 use super::readings::{Failure, Readings, Reason};
 use crate::numbers::{Collection, Family, Value, fixed};
 
@@ -33,9 +32,6 @@ static FAILURES: Family = Family::counter(
 /// The families of the sources themselves.
 pub static FAMILIES: &[&Family] = &[&UP, &DURATION, &FAILURES];
 
-/// Values live at least for this many intervals, whatever the configuration says: one late sample is no gap.
-const MIN_INTERVALS: u32 = 3;
-
 /// Where a source leaves what it read.
 pub(super) struct Slot {
     name: String,
@@ -59,13 +55,9 @@ struct Last {
 }
 
 impl Slot {
-    pub fn new(instance: &Instance, max_age: Duration) -> Slot {
-        Slot {
-            name: instance.name.clone(),
-            max_age: max_age.max(instance.interval.saturating_mul(MIN_INTERVALS) + instance.deadline),
-            down: instance.down.clone(),
-            last: Mutex::default(),
-        }
+    /// `down` is shown in place of the values where a sample failed as a whole.
+    pub fn new(name: String, max_age: Duration, down: Readings) -> Slot {
+        Slot { name, max_age, down, last: Mutex::default() }
     }
 
     fn last(&self) -> MutexGuard<'_, Last> {

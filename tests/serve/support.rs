@@ -10,7 +10,7 @@ use prometheus_client::encoding::text::encode;
 use prometheus_client::registry::Registry;
 use sidetone::metrics::facade::Facade;
 use sidetone::metrics::process::ProcessCollector;
-use sidetone::serve::{self, Endpoints, Limits, Readiness, Scrape, Server};
+use sidetone::serve::{self, Endpoints, Limits, ProbeError, Readiness, Scrape, Server};
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;

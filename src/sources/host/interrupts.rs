@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Host, Reader, names};
+use super::{Host, Reader, Turns, names};
 use crate::numbers::Family;
 use crate::sources::{Failure, Readings, Row};
 
@@ -17,17 +17,26 @@ pub static ROW: Row = super::row("interrupts", &FAMILIES, reader);
 
 fn reader(host: &Host) -> Reader {
     let host = host.clone();
+    let (mut turns, mut wanted) = (Turns::default(), BTreeSet::new());
     Box::new(move |out| {
         let Some(text) = host.proc("interrupts")? else { return Ok(()) };
-        let mut wanted = BTreeSet::new();
-        for device in names(&host.sys("class/net"))? {
-            // Message-signalled interrupts are the device's own; their names are the driver's affair.
-            wanted.extend(names(&host.sys(&format!("class/net/{device}/device/msi_irqs")))?);
-            // A virtual device hangs on a bus of its own, and its interrupts on the device below.
-            wanted.extend(names(&host.sys(&format!("class/net/{device}/device/../msi_irqs")))?);
+        if turns.is_seldom() {
+            wanted = numbers(&host)?;
         }
         parse(&text, &wanted, out)
     })
+}
+
+/// Numbers of the interrupts of network devices.
+fn numbers(host: &Host) -> Result<BTreeSet<String>, Failure> {
+    let mut numbers = BTreeSet::new();
+    for device in names(&host.sys("class/net"))? {
+        // Message-signalled interrupts are the device's own; their names are the driver's affair.
+        numbers.extend(names(&host.sys(&format!("class/net/{device}/device/msi_irqs")))?);
+        // A virtual device hangs on a bus of its own, and its interrupts on the device below.
+        numbers.extend(names(&host.sys(&format!("class/net/{device}/device/../msi_irqs")))?);
+    }
+    Ok(numbers)
 }
 
 fn parse(text: &str, wanted: &BTreeSet<String>, out: &mut Readings) -> Result<(), Failure> {

@@ -16,6 +16,7 @@ pub mod netstat;
 pub mod network;
 pub mod pressure;
 pub mod process;
+mod round;
 pub mod sockets;
 pub mod softnet;
 pub mod system;
@@ -27,7 +28,9 @@ use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::{Failure, Instance, Readings, Reason, Row, Start, Work};
+pub use round::Round;
+
+use super::{Failure, Readings, Reason, Row, Start};
 use crate::config;
 use crate::numbers::Family;
 
@@ -102,10 +105,13 @@ pub fn text(path: &Path) -> Result<Option<String>, Failure> {
         Err(error) if absent(error.kind()) => return Ok(None),
         Err(error) => return Err(Failure::io(path.display(), &error)),
     };
-    let mut bytes = Vec::new();
+    // Most fit: one call to read it, one to see that it is all.
+    let mut bytes = Vec::with_capacity(4096);
     match file.by_ref().take(MAX_FILE).read_to_end(&mut bytes) {
         // A name that is no UTF-8 shall not hide the other lines.
-        Ok(_) => Ok(Some(String::from_utf8_lossy(&bytes).into_owned())),
+        Ok(_) => Ok(Some(
+            String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()),
+        )),
         // A network device that is down has no speed, and a switched-off pressure no numbers.
         Err(error) if matches!(error.kind(), ErrorKind::InvalidInput | ErrorKind::Unsupported) => Ok(None),
         Err(error) if error.raw_os_error() == Some(ENODEV) => Ok(None),
@@ -115,6 +121,21 @@ pub fn text(path: &Path) -> Result<Option<String>, Failure> {
 
 /// errno(3).
 const ENODEV: i32 = 19;
+
+/// What changes seldom is read again after so many samples.
+const SELDOM: u32 = 12;
+
+/// Counts samples.
+#[derive(Default)]
+struct Turns(u32);
+
+impl Turns {
+    /// Whether it is time for what changes seldom: at first, and then every so often.
+    fn is_seldom(&mut self) -> bool {
+        self.0 += 1;
+        self.0 % SELDOM == 1
+    }
+}
 
 /// A file whose text is one number.
 pub fn number(path: &Path) -> Result<Option<f64>, Failure> {
@@ -137,31 +158,6 @@ pub fn names(path: &Path) -> Result<Vec<String>, Failure> {
 /// What the kernel says is not what it should be.
 pub fn odd(file: impl std::fmt::Display, what: &str) -> Failure {
     Failure::new(Reason::Answer, format_args!("{file}: cannot be understood: {what:?}"))
-}
-
-/// A source of the host.
-pub(super) fn instance(
-    row: &'static Row,
-    reader: fn(&Host) -> Reader,
-    host: &Host,
-    settings: &config::Host,
-) -> Instance {
-    let host = host.clone();
-    Instance {
-        name: row.name.to_owned(),
-        interval: settings.interval.unwrap_or(row.interval),
-        deadline: row.deadline,
-        down: Readings::default(),
-        is_spread: false,
-        make: Box::new(move || {
-            let mut read = reader(&host);
-            Work::Blocking(Box::new(move || {
-                let mut readings = Readings::default();
-                read(&mut readings)?;
-                Ok(readings)
-            }))
-        }),
-    }
 }
 
 /// A row of the host: read every five seconds unless it says otherwise.

@@ -1,11 +1,13 @@
 //! Network devices: proc_pid_net(5) for what went through, /sys/class/net for what they are.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::path::Path;
 
 use procfs_core::FromRead;
 use procfs_core::net::{DeviceStatus, InterfaceDeviceStatus};
 
-use super::{Host, Reader, names, odd, text};
+use super::{Host, Reader, Turns, names, odd, text};
 use crate::call::matches;
 use crate::numbers::Family;
 use crate::sources::{Failure, Readings, Row};
@@ -55,34 +57,95 @@ static FAMILIES: [Family; 25] = [
 static UP: &Family = &FAMILIES[16];
 static INFO: &Family = &FAMILIES[24];
 
-/// Files of a device that hold one number, their families, and the factor to its unit.
-static NUMBERS: [(&str, &Family, f64); 7] = [
+/// A file of a device that holds one number, its family, and the factor to its unit.
+type Number = (&'static str, &'static Family, f64);
+
+static STATES: [Number; 4] = [
     ("carrier", &FAMILIES[17], 1.0),
     ("carrier_changes", &FAMILIES[18], 1.0),
     ("carrier_up_count", &FAMILIES[19], 1.0),
     ("carrier_down_count", &FAMILIES[20], 1.0),
+];
+/// These change seldom.
+static FACTS: [Number; 3] = [
     ("mtu", &FAMILIES[21], 1.0),
     // Mbit/s
     ("speed", &FAMILIES[22], 1e6 / 8.0),
     ("tx_queue_len", &FAMILIES[23], 1.0),
 ];
+/// And these words, which are labels.
+const WORDS: [&str; 4] = ["address", "broadcast", "duplex", "ifalias"];
 
 pub static ROW: Row = super::row("network", &FAMILIES, reader);
 
 fn reader(host: &Host) -> Reader {
     let host = host.clone();
+    let (mut turns, mut facts) = (Turns::default(), HashMap::new());
     Box::new(move |out| {
         let ignored = &host.settings.ignored_networks;
         let is_wanted = |name: &str| !ignored.iter().any(|pattern| matches(pattern.as_bytes(), name.as_bytes()));
         if let Some(text) = host.net("dev")? {
             traffic(&text, out, is_wanted)?;
         }
+        if turns.is_seldom() {
+            facts.clear();
+        }
         let class = host.sys("class/net");
-        for name in names(&class)?.iter().filter(|name| is_wanted(name)) {
-            describe(&class.join(name), name, out)?;
+        for name in names(&class)?.into_iter().filter(|name| is_wanted(name)) {
+            let path = class.join(&name);
+            // Other things than devices live there too, such as bonding_masters.
+            let Some(state) = word(&path, "operstate")? else { continue };
+            let known = match facts.entry(name.clone()) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(new) => new.insert(Facts::read(&path)?),
+            };
+            known.expose(&name, &state, out);
+            for (family, value) in numbers(&path, &STATES)? {
+                out.add(family, vec![name.clone().into()], value);
+            }
         }
         Ok(())
     })
+}
+
+/// What a device is.
+struct Facts {
+    words: [String; WORDS.len()],
+    numbers: Vec<(&'static Family, f64)>,
+}
+
+impl Facts {
+    fn read(path: &Path) -> Result<Facts, Failure> {
+        let mut words = <[String; WORDS.len()]>::default();
+        for (word_of, file) in words.iter_mut().zip(WORDS) {
+            *word_of = word(path, file)?.unwrap_or_default();
+        }
+        Ok(Facts { words, numbers: numbers(path, &FACTS)? })
+    }
+
+    fn expose(&self, name: &str, state: &str, out: &mut Readings) {
+        let device = || name.to_owned().into();
+        out.add(UP, vec![device()], f64::from(u8::from(state == "up")));
+        for (family, value) in &self.numbers {
+            out.add(family, vec![device()], *value);
+        }
+        let words = self.words.iter().map(|word| word.clone().into());
+        out.add(INFO, std::iter::once(device()).chain(words).chain([state.to_owned().into()]).collect(), 1.0);
+    }
+}
+
+fn word(path: &Path, file: &str) -> Result<Option<String>, Failure> {
+    Ok(text(&path.join(file))?.map(|text| text.trim().to_owned()))
+}
+
+fn numbers(path: &Path, files: &[Number]) -> Result<Vec<(&'static Family, f64)>, Failure> {
+    let mut found = Vec::new();
+    for (file, family, factor) in files {
+        // A device that does not know its speed says -1.
+        let value = word(path, file)?.and_then(|word| word.parse::<f64>().ok()).filter(|value| *value >= 0.0);
+        found.extend(value.map(|value| (*family, value * factor)));
+    }
+    Ok(found)
 }
 
 fn traffic(text: &str, out: &mut Readings, is_wanted: impl Fn(&str) -> bool) -> Result<(), Failure> {
@@ -117,27 +180,6 @@ fn values(device: &DeviceStatus) -> [u64; 16] {
     ]
 }
 
-fn describe(path: &Path, name: &str, out: &mut Readings) -> Result<(), Failure> {
-    let word = |file: &str| Ok::<_, Failure>(text(&path.join(file))?.map(|text| text.trim().to_owned()));
-    // Other things than devices live there too, such as bonding_masters.
-    let Some(state) = word("operstate")? else { return Ok(()) };
-    out.add(UP, vec![name.to_owned().into()], f64::from(u8::from(state == "up")));
-    for (file, family, factor) in &NUMBERS {
-        // A device that does not know its speed says -1.
-        let value = word(file)?.and_then(|word| word.parse::<f64>().ok()).filter(|value| *value >= 0.0);
-        if let Some(value) = value {
-            out.add(family, vec![name.to_owned().into()], value * factor);
-        }
-    }
-    let mut labels = vec![name.to_owned()];
-    for file in ["address", "broadcast", "duplex", "ifalias"] {
-        labels.push(word(file)?.unwrap_or_default());
-    }
-    labels.push(state);
-    out.add(INFO, labels.into_iter().map(Into::into).collect(), 1.0);
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -162,7 +204,11 @@ mod tests {
         {
             std::fs::write(dir.path().join(file), text).expect("a file");
         }
-        let found = read(|out| describe(dir.path(), "eth7", out));
+        let facts = Facts::read(dir.path()).expect("files");
+        let found = read(|out| {
+            facts.expose("eth7", "up", out);
+            Ok(())
+        });
         assert_eq!(exposed(&found, "host_network_up{eth7}"), [1.0]);
         assert_eq!(exposed(&found, "host_network_mtu_bytes{eth7}"), [1500.0]);
         assert_eq!(exposed(&found, "host_network_info{eth7,02:00:00:00:00:01,,,,up}"), [1.0]);

@@ -6,7 +6,7 @@ use std::path::Path;
 use procfs_core::FromRead;
 use procfs_core::process::Stat;
 
-use super::{Host, Reader, names, text};
+use super::{Host, Reader, Turns, names, text};
 use crate::numbers::{Family, fixed};
 use crate::sources::{Failure, Readings, Row};
 
@@ -45,8 +45,6 @@ static CPU: &Family = &FAMILIES[1];
 
 pub static ROW: Row = super::row("process", &FAMILIES, reader);
 
-/// A name is read again after so many samples: a process may have become another program.
-const RECHECK: u32 = 12;
 /// proc_pid_comm(5): a name has at most 15 bytes.
 const MAX_NAME: usize = 15;
 
@@ -122,13 +120,13 @@ struct Watcher {
     totals: HashMap<String, Ticks>,
     /// Processes of other names.
     others: HashSet<u32>,
-    samples: u32,
+    turns: Turns,
 }
 
 impl Watcher {
     fn look(&mut self, host: &Host) -> Result<Vec<(String, Group)>, Failure> {
-        self.samples += 1;
-        if self.samples.is_multiple_of(RECHECK) {
+        // A process may have become another program.
+        if self.turns.is_seldom() {
             self.others.clear();
         }
         let proc = &host.settings.proc;

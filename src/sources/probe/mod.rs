@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Semaphore;
 
-use super::keeper::{Instance, Sampling, Source, Work};
+use super::keeper::{Instance, Sampling, Source};
 use super::{Failure, Readings, Reason, Row, Start};
 use crate::call::matches;
 use crate::config::{Config, Probe as Settings, ProbeKind, Target};
@@ -56,7 +56,7 @@ fn instances(config: &Config) -> Vec<Instance> {
             is_spread: true,
             make: Box::new(move || {
                 let prober = Prober { settings: Arc::clone(&settings), gate: Arc::clone(&gate) };
-                Work::Waiting(Box::new(Asking { prober, target: target.clone(), tally: Arc::clone(&tally) }))
+                Box::new(Asking { prober, target: target.clone(), tally: Arc::clone(&tally) })
             }),
         }
     };
