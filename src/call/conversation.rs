@@ -271,7 +271,7 @@ impl Signalling {
         }
         let Some(body) = sdp::find(at.message.content_type, at.message.body) else { return };
         let Some(call) = self.calls.get_mut(id).filter(|call| call.state != State::Ended) else { return };
-        let sections = sdp::parse(body);
+        let sections = self.descriptions.parse(body);
         // The first offer and its answer are no hold: a call may begin without sound (RFC 3725).
         let is_first = method == Method::Invite
             && at.marks.from_tag == call.caller_tag

@@ -139,6 +139,7 @@ pub struct Signalling {
     /// Serials of calls that ended, in that order.
     ended: VecDeque<u64>,
     effects: Vec<Effect>,
+    descriptions: sdp::Seen,
     reports: Vec<Call>,
 }
 
@@ -183,6 +184,7 @@ impl Signalling {
             agenda: Agenda::default(),
             ended: VecDeque::new(),
             effects: Vec::new(),
+            descriptions: sdp::Seen::new(),
             reports: Vec::new(),
         }
     }

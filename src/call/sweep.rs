@@ -34,9 +34,7 @@ impl Signalling {
             }
         }
         while let Some(serial) = self.ended.front().copied() {
-            if let Some(later) = self.ended.get(AHEAD) {
-                self.calls.fetch_by_serial(*later);
-            }
+            self.fetch_ended();
             match self.calls.by_serial(serial).and_then(|id| Some((id, self.calls.get(id)?.ended?))) {
                 Some((_, ended)) if now.nanos_since(ended) <= LINGER_NANOS => break,
                 Some((id, _)) => self.leave(id, now, EndedBy::Timeout),
@@ -52,6 +50,16 @@ impl Signalling {
         self.voice_reports.expire(now);
         self.suspicious.expire(now);
         self.agents.expire(now);
+    }
+
+    /// Asks for the memory of those that leave soon, and then for their places in the index.
+    fn fetch_ended(&self) {
+        if let Some(later) = self.ended.get(AHEAD) {
+            self.calls.fetch_by_serial(*later);
+        }
+        if let Some(call) = self.ended.get(AHEAD / 2).and_then(|next| self.calls.get(self.calls.by_serial(*next)?)) {
+            self.calls.announce(call.call_id);
+        }
     }
 
     /// The wall clock is `nanos` ahead of the time that is given here, since somebody set it.
@@ -105,6 +113,7 @@ impl Signalling {
     /// Makes room for another call: what ended first goes, or else one of the few looked at.
     pub(super) fn make_room(&mut self, now: Timestamp) {
         let mut chosen = None;
+        self.fetch_ended();
         while let Some(serial) = self.ended.pop_front() {
             let id = self.calls.by_serial(serial);
             chosen = id.filter(|id| self.calls.get(*id).is_some_and(|call| call.state == State::Ended));

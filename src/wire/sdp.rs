@@ -1,5 +1,7 @@
 //! SDP (RFC 8866): where media is received, and what its payload types mean.
 
+mod seen;
+
 use std::net::IpAddr;
 
 use smallvec::SmallVec;
@@ -7,6 +9,10 @@ use smallvec::SmallVec;
 use super::scan::{self, Places};
 use super::{Endpoint, Ip, multipart};
 use crate::quality::codec::CodecId;
+
+pub use seen::Seen;
+
+use seen::Section;
 
 /// Media descriptions and payload types that are kept; the rest of a longer SDP is passed over.
 const MAX_MEDIA: usize = 16;
@@ -52,7 +58,7 @@ impl Format {
 }
 
 /// One `m=` section: the sender of this SDP receives here.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Media {
     pub media_type: MediaType,
     /// Whether the profile carries RTP (`RTP/AVP`, `UDP/TLS/RTP/SAVPF`, ...).
@@ -82,22 +88,27 @@ struct Session {
     keyed: bool,
 }
 
-/// Reads the media sections of a session description; what it does not know it passes over.
-pub fn parse(body: &[u8]) -> Vec<Media> {
-    // Lines end with LF, CR before it or not; where there is no LF, with CR.
-    match scan::find(body, b'\n') {
-        Some(_) => parse_lines::<b'\n'>(body),
-        None => parse_lines::<b'\r'>(body),
+impl Session {
+    /// Whether it says nothing but an address.
+    fn is_silent(&self) -> bool {
+        self.direction.is_none() && !self.keyed
     }
 }
 
-fn parse_lines<const END: u8>(body: &[u8]) -> Vec<Media> {
+/// Reads the media sections of a session description; what it does not know it passes over.
+pub fn parse(body: &[u8]) -> Vec<Media> {
+    Seen::none().parse(body)
+}
+
+fn parse_lines<const END: u8>(body: &[u8], seen: &mut Seen) -> Vec<Media> {
     let mut session = Session::default();
     let mut sections: Vec<Media> = Vec::with_capacity(1);
     let (mut ends, mut from) = (Places::<END>::of(body), 0);
+    // What a section without anything before it is like, as long as nothing speaks against it.
+    let mut only = None;
     while from < body.len() {
         let end = ends.next().unwrap_or(body.len());
-        let line = &body[from..end];
+        let (line, rest) = (&body[from..end], &body[from..]);
         from = end + 1;
         let Some((kind, value)) = line.strip_suffix(b"\r").unwrap_or(line).split_first_chunk::<2>() else { continue };
         match kind {
@@ -105,11 +116,21 @@ fn parse_lines<const END: u8>(body: &[u8]) -> Vec<Media> {
                 let address = connection(value);
                 match sections.last_mut() {
                     None => session.address = address,
-                    Some(media) => readdress(media, address),
+                    Some(media) => {
+                        readdress(media, address);
+                        only = None;
+                    }
                 }
             }
             b"m=" if sections.len() == MAX_MEDIA => break,
-            b"m=" => sections.extend(media(value, &session)),
+            b"m=" => {
+                only = Section::of(value, rest).filter(|_| sections.is_empty() && session.is_silent());
+                if let Some(media) = only.as_ref().and_then(|section| seen.again(section, &session)) {
+                    sections.push(media);
+                    return sections;
+                }
+                sections.extend(media(value, &session));
+            }
             b"a=" => match sections.last_mut() {
                 Some(media) => attribute(media, value),
                 None => {
@@ -119,6 +140,9 @@ fn parse_lines<const END: u8>(body: &[u8]) -> Vec<Media> {
             },
             _ => {}
         }
+    }
+    if let (Some(section), [media]) = (only, &sections[..]) {
+        seen.keep(&section, media);
     }
     sections
 }

@@ -1,0 +1,110 @@
+//! Descriptions that were read before: one program's mostly differ in nothing but address and port.
+
+use super::{Media, Session, endpoint, parse_lines};
+use crate::wire::scan;
+
+/// Sections that are remembered, and the longest one.
+const MOST: usize = 16;
+const LONGEST: usize = 1024;
+
+/// The sections that came last, each once.
+#[derive(Debug, Default)]
+pub struct Seen {
+    sections: Vec<Known>,
+    /// The one that gives way next.
+    oldest: usize,
+    /// How many are remembered.
+    most: usize,
+}
+
+/// A section, read.
+#[derive(Debug)]
+struct Known {
+    kind: Box<[u8]>,
+    rest: Box<[u8]>,
+    media: Media,
+}
+
+/// The text of a section up to the end of its description, without its port.
+pub(super) struct Section<'a> {
+    kind: &'a [u8],
+    port: u16,
+    rest: &'a [u8],
+}
+
+impl<'a> Section<'a> {
+    /// `value` is what stands behind the `m=` of its first line, `rest` that line and all behind it.
+    pub fn of(value: &'a [u8], rest: &'a [u8]) -> Option<Section<'a>> {
+        let (kind, behind) = value.split_at(scan::find(value, b' ')?);
+        let (port, behind) = scan::digits(&behind[1..])?;
+        let rest = rest.get(2 + value.len() - behind.len()..)?;
+        Some(Section { kind, port: u16::try_from(port).ok()?, rest })
+    }
+}
+
+impl Seen {
+    pub fn new() -> Seen {
+        Seen { most: MOST, ..Seen::default() }
+    }
+
+    /// Remembers none.
+    pub(super) fn none() -> Seen {
+        Seen::default()
+    }
+
+    /// As [`super::parse`], sooner where all but address and port was seen before.
+    pub fn parse(&mut self, body: &[u8]) -> Vec<Media> {
+        // Lines end with LF, CR before it or not; where there is no LF, with CR.
+        match scan::find(body, b'\n') {
+            Some(_) => parse_lines::<b'\n'>(body, self),
+            None => parse_lines::<b'\r'>(body, &mut Seen::none()),
+        }
+    }
+
+    /// The section, if it was seen before.
+    pub(super) fn again(&self, section: &Section<'_>, session: &Session) -> Option<Media> {
+        let Section { kind, port, rest } = *section;
+        let known = self.sections.iter().find(|known| *known.rest == *rest && *known.kind == *kind)?;
+        Some(Media { port, receives_at: endpoint(session.address, port), ..known.media.clone() })
+    }
+
+    /// Remembers a section, if nothing else in it belongs to its address.
+    pub(super) fn keep(&mut self, section: &Section<'_>, media: &Media) {
+        let is_bare = media.rtcp.is_none() && media.candidates.is_empty();
+        if self.most == 0 || !is_bare || section.rest.len() > LONGEST {
+            return;
+        }
+        let known = Known { kind: section.kind.into(), rest: section.rest.into(), media: media.clone() };
+        if self.sections.len() < self.most {
+            self.sections.push(known);
+        } else if let Some(oldest) = self.sections.get_mut(self.oldest) {
+            *oldest = known;
+            self.oldest = (self.oldest + 1) % self.most;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::parse;
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn what_was_seen_changes_nothing(bodies in prop::collection::vec(prop::collection::vec(prop::sample::select(vec![
+            "v=0\r\n", "c=IN IP4 192.0.2.1\r\n", "c=IN IP4 192.0.2.2\n", "m=audio 4000 RTP/AVP 0 101\r\n", "m=audio 4002 RTP/AVP 0 101\r\n",
+            "m=video 4000 RTP/AVP 0 101\r\n", "m=audio 4000/2 RTP/SAVP 8\r\n", "m=audio 99999 RTP/AVP 0\r\n", "m=audio\r\n", "m= 5 RTP/AVP 0\r",
+            "a=sendonly\r\n", "a=rtpmap:101 telephone-event/8000\r\n", "a=rtcp:5000\r\n", "a=crypto:1 x\r\n", "a=inactive\r", "",
+            "a=candidate:1 1 UDP 2130706431 192.0.2.1 8998 typ host\r\n",
+        ]), 0..5), 0..40)) {
+            let mut seen = Seen::new();
+            for body in bodies {
+                let body = body.concat();
+                prop_assert_eq!(seen.parse(body.as_bytes()), parse(body.as_bytes()));
+            }
+            prop_assert!(seen.sections.len() <= MOST);
+        }
+    }
+}
