@@ -18,10 +18,19 @@ static OVERFLOW: Family = Family::counter(
 /// The families of this file.
 pub static FAMILIES: &[&Family] = &[&OVERFLOW];
 
+/// Rows that are found without a search.
+const HINTS: usize = 16;
+
 /// The labels of a series.
 pub trait Labels: Copy + Eq + Hash {
     /// The same labels with `other` wherever the configuration or the wire chooses the value. What is left is a closed list.
     fn other(self) -> Self;
+
+    /// A number that labels which come in turns mostly differ in.
+    #[inline]
+    fn hint(&self) -> usize {
+        0
+    }
 }
 
 impl Labels for PeerId {
@@ -39,19 +48,22 @@ impl Labels for (Direction, PeerId) {
 /// The series of one family, or of several with the same labels.
 #[derive(Clone, Debug)]
 pub struct Series<K, V> {
-    rows: HashMap<K, V, RandomState>,
+    rows: Vec<(K, V)>,
+    places: HashMap<K, u32, RandomState>,
+    /// The rows that were asked for last, by their hints: mostly each is asked for again.
+    last: [u32; HINTS],
     budget: usize,
     overflow: u64,
 }
 
 impl<K: Labels, V> Series<K, V> {
     pub fn new(budget: usize) -> Series<K, V> {
-        Series { rows: HashMap::default(), budget, overflow: 0 }
+        Series { rows: Vec::new(), places: HashMap::default(), last: [0; HINTS], budget, overflow: 0 }
     }
 
     /// The labels under which something counts: its own, unless they are new and the budget is used up.
     pub fn admit(&mut self, labels: K) -> K {
-        if self.rows.len() < self.budget || self.rows.contains_key(&labels) {
+        if self.rows.len() < self.budget || self.places.contains_key(&labels) {
             return labels;
         }
         let other = labels.other();
@@ -60,17 +72,39 @@ impl<K: Labels, V> Series<K, V> {
     }
 
     /// The row of these labels, made where it is not there.
+    #[inline]
     pub fn row(&mut self, labels: K, new: impl FnOnce() -> V) -> &mut V {
+        let hint = labels.hint() % HINTS;
+        let last = self.last[hint] as usize;
+        let place = match self.rows.get(last) {
+            Some((known, _)) if *known == labels => last,
+            _ => {
+                let place = self.place(labels, new);
+                self.last[hint] = place as u32;
+                place
+            }
+        };
+        &mut self.rows[place].1
+    }
+
+    #[inline(never)]
+    fn place(&mut self, labels: K, new: impl FnOnce() -> V) -> usize {
         let labels = self.admit(labels);
-        self.rows.entry(labels).or_insert_with(new)
+        if let Some(place) = self.places.get(&labels) {
+            return *place as usize;
+        }
+        let place = self.rows.len();
+        self.rows.push((labels, new()));
+        self.places.insert(labels, place as u32);
+        place
     }
 
     pub fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
-        self.rows.iter()
+        self.rows.iter().map(|(labels, value)| (labels, value))
     }
 
     pub fn values_mut(&mut self) -> impl Iterator<Item = &mut V> {
-        self.rows.values_mut()
+        self.rows.iter_mut().map(|(_, value)| value)
     }
 
     /// Says how often the budget was too small.

@@ -309,6 +309,12 @@ impl Signalling {
         self.voice_reports.take_kept()
     }
 
+    /// Whether there is anything for [`Self::next_effects`].
+    #[inline]
+    pub fn has_effects(&self) -> bool {
+        !self.effects.is_empty()
+    }
+
     /// Hands out what messages and time mean for media, in their order; what that brings about follows behind it.
     pub fn next_effects(&mut self, effects: &mut Vec<Effect>) {
         effects.append(&mut self.effects);

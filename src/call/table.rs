@@ -17,15 +17,20 @@ const EVICTION_SAMPLE: usize = 16;
 /// Bits of a serial that are the call's slot: 16 million calls at once, and as many a second for 18 hours.
 const SLOT_BITS: u32 = 24;
 
+/// A place for a call, and its messages beside it: nearly each message needs both.
+#[derive(Debug, Default)]
+struct Slot {
+    call: Option<Call>,
+    recent: Recent,
+}
+
 /// At most `capacity` calls.
 #[derive(Debug)]
 pub struct Table {
     hasher: RandomState,
     /// By the lower half of the Call-ID's fingerprint; the call has all of it: of ten thousand calls two have the same once in 10^11 times.
     index: Index,
-    slots: Vec<Option<Call>>,
-    /// The messages of each slot's call.
-    recent: Vec<Recent>,
+    slots: Vec<Slot>,
     free: Vec<u32>,
     cap: Cap,
     hand: usize,
@@ -41,7 +46,6 @@ impl Table {
             hasher,
             index: Index::default(),
             slots: Vec::new(),
-            recent: Vec::new(),
             free: Vec::new(),
             cap: Cap::new(capacity.min(1 << SLOT_BITS), 1),
             hand: 0,
@@ -103,21 +107,20 @@ impl Table {
 
     #[inline]
     fn fetch_slot(&self, at: u32) {
-        if let (Some(call), Some(recent)) = (self.slots.get(at as usize), self.recent.get(at as usize)) {
-            fetch(call, usize::MAX);
-            fetch(recent, usize::MAX);
+        if let Some(slot) = self.slots.get(at as usize) {
+            fetch(slot, usize::MAX);
         }
     }
 
     /// The messages of a call.
     #[inline]
     pub fn recent_mut(&mut self, at: u32) -> Option<&mut Recent> {
-        self.recent.get_mut(at as usize)
+        self.slots.get_mut(at as usize).map(|slot| &mut slot.recent)
     }
 
     #[inline]
     pub fn get_mut(&mut self, at: u32) -> Option<&mut Call> {
-        self.slots.get_mut(at as usize)?.as_mut()
+        self.slots.get_mut(at as usize)?.call.as_mut()
     }
 
     #[inline]
@@ -132,37 +135,35 @@ impl Table {
                 // Doubling would leave up to half of the slots unused.
                 let more = (self.slots.len() / 8).max(64);
                 self.slots.reserve_exact(more);
-                self.recent.reserve_exact(more);
             }
-            self.slots.push(None);
-            self.recent.push(Recent::default());
+            self.slots.push(Slot::default());
             self.slots.len() as u32 - 1
         });
         self.count += 1;
         call.serial = self.count << SLOT_BITS | u64::from(at);
         self.index.insert(call.call_id as u32, at);
-        self.slots[at as usize] = Some(call);
+        self.slots[at as usize].call = Some(call);
         at
     }
 
     /// Takes a call out, and hands it over.
     pub fn take(&mut self, at: u32) -> Option<Call> {
         self.vacate(at);
-        self.slots.get_mut(at as usize)?.take()
+        self.slots.get_mut(at as usize)?.call.take()
     }
 
     /// Takes a call out, in place.
     pub fn forget(&mut self, at: u32) {
         self.vacate(at);
         if let Some(slot) = self.slots.get_mut(at as usize) {
-            *slot = None;
+            slot.call = None;
         }
     }
 
     fn vacate(&mut self, at: u32) {
         let Some(call_id) = self.get(at).map(|call| call.call_id) else { return };
         self.index.remove(call_id as u32, at);
-        self.recent[at as usize].clear();
+        self.slots[at as usize].recent.clear();
         self.free.push(at);
     }
 
@@ -191,8 +192,8 @@ impl Table {
     }
 }
 
-fn slot(slots: &[Option<Call>], at: u32) -> Option<&Call> {
-    slots.get(at as usize)?.as_ref()
+fn slot(slots: &[Slot], at: u32) -> Option<&Call> {
+    slots.get(at as usize)?.call.as_ref()
 }
 
 /// The slot that a call of this number has, or had.

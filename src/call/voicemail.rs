@@ -25,9 +25,11 @@ const CAUSES: [(&str, &[u16]); 6] = [
 impl Voicemail {
     /// An INVITE that goes to a voicemail, or a response that says that it got there.
     pub fn is_reached(&self, request_uri: &[u8], message: &Message<'_>) -> bool {
-        self.is_target(request_uri)
-            || message.headers(b"Diversion", None).flat_map(values).any(|one| self.is_diversion(one))
-            || message.headers(b"History-Info", None).any(|value| self.has_cause(value))
+        (!request_uri.is_empty() && self.is_target(request_uri))
+            || message.may_have(b"Diversion")
+                && message.headers(b"Diversion", None).flat_map(values).any(|one| self.is_diversion(one))
+            || message.may_have(b"History-Info")
+                && message.headers(b"History-Info", None).any(|value| self.has_cause(value))
     }
 
     fn is_target(&self, uri: &[u8]) -> bool {
@@ -35,7 +37,7 @@ impl Voicemail {
         let named = |pattern: &str| matches(pattern.as_bytes(), user) || matches(pattern.as_bytes(), host);
         // RFC 4458 section 2: whose mailbox it is, and why the call came there.
         let mailbox = parameter(uri, Name::new(b"target")).is_some() && self.has_cause(uri);
-        !uri.is_empty() && (mailbox || self.targets.iter().any(|pattern| named(pattern)))
+        mailbox || self.targets.iter().any(|pattern| named(pattern))
     }
 
     fn is_diversion(&self, value: &[u8]) -> bool {
@@ -61,14 +63,16 @@ impl Voicemail {
 }
 
 /// Whether a pattern, in which `*` stands for anything, fits the whole text; letters of both cases are alike.
+#[inline]
 pub fn matches(pattern: &[u8], text: &[u8]) -> bool {
     // Most do not even begin alike.
-    if let ([first, ..], [begin, ..]) = (pattern, text)
-        && *first != b'*'
-        && !first.eq_ignore_ascii_case(begin)
-    {
-        return false;
+    match (pattern.first(), text.first()) {
+        (Some(first), Some(begin)) if *first != b'*' && !first.eq_ignore_ascii_case(begin) => false,
+        _ => fits(pattern, text),
     }
+}
+
+fn fits(pattern: &[u8], text: &[u8]) -> bool {
     let mut pieces = pattern.split(|&b| b == b'*');
     let first = pieces.next().unwrap_or_default();
     let starts =

@@ -122,6 +122,14 @@ impl Engine {
     /// Any frame, whatever is in it.
     #[inline(never)]
     fn decode(&mut self, interface: usize, time: Timestamp, link: LinkType, frame: &[u8]) {
+        if link == LinkType::ETHERNET
+            && let Some(mut datagram) = wire::plain::datagram(frame)
+            && rtp::kind(datagram.payload) == Kind::Other
+            && sip::looks_like_text(datagram.payload)
+        {
+            datagram.point = datagram.point.on(interface);
+            return self.text(time, &datagram);
+        }
         // In place: a copy of a datagram that was just put together costs more than reading it.
         match &mut wire::decode(link, frame) {
             Ok(Decoded::Datagram(datagram)) => {
@@ -276,7 +284,7 @@ impl Engine {
         if !expected && !sip::has_start_line(datagram.payload) {
             return;
         }
-        let content = sip::parse(datagram.payload);
+        let mut content = sip::parse(datagram.payload);
         // Of messages the signalling knows which were there before.
         let is_message = matches!(&content, Ok(Content::Message(message)) if message.is_usable());
         if !is_message && self.is_copy(now, datagram) {
@@ -284,7 +292,7 @@ impl Engine {
         }
         let cut = datagram.payload.len() < datagram.length;
         let ends = (datagram.source, datagram.destination);
-        if !self.content(now, ends, (Transport::Udp, Some(datagram.point)), content, cut) {
+        if !self.content(now, ends, (Transport::Udp, Some(datagram.point)), &mut content, cut) {
             self.seen_twice(datagram.point.interface(), 1);
         }
     }
@@ -295,7 +303,7 @@ impl Engine {
 
     /// One SIP message from whatever carried it; `cut`: the capture has not all of it.
     fn message(&mut self, now: Timestamp, ends: (Endpoint, Endpoint), transport: Transport, bytes: &[u8], cut: bool) {
-        self.content(now, ends, (transport, None), sip::parse(bytes), cut);
+        self.content(now, ends, (transport, None), &mut sip::parse(bytes), cut);
     }
 
     /// False for the copy of a message that was just seen at another point of its way.
@@ -305,11 +313,12 @@ impl Engine {
         now: Timestamp,
         ends: (Endpoint, Endpoint),
         (transport, point): (Transport, Option<Point>),
-        content: Result<Content<'_>, Malformed>,
+        // In place: a copy of a message costs as much as a look-up.
+        content: &mut Result<Content<'_>, Malformed>,
         cut: bool,
     ) -> bool {
         match content {
-            Ok(Content::Message(mut message)) => {
+            Ok(Content::Message(message)) => {
                 // What signalling says of streams holds from here on, not for the packets before it.
                 self.media.settle();
                 if cut && message.problem == Some(Malformed::ContentLength) {
@@ -324,18 +333,21 @@ impl Engine {
                         media.fetch(call);
                     }
                 };
-                let is_new = self.signalling.message(now, ends, transport, point, &message, found);
+                let is_new = self.signalling.message(now, ends, transport, point, message, found);
                 self.pass_on(now);
                 return is_new;
             }
             Ok(Content::KeepAlive) => {}
-            Err(reason) => self.signalling.malformed(reason),
+            Err(reason) => self.signalling.malformed(*reason),
         }
         true
     }
 
     /// Hands what the signalling learned to the media side. Both meet only here.
     fn pass_on(&mut self, now: Timestamp) {
+        if !self.signalling.has_effects() {
+            return;
+        }
         // Taken out and put back, so that its memory serves each time.
         let mut effects = std::mem::take(&mut self.effects);
         self.signalling.next_effects(&mut effects);

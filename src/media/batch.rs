@@ -47,8 +47,15 @@ impl Media {
     }
 
     /// Counts the packets that are still under way: before anything else happens to streams, and before numbers are read.
-    #[inline(never)]
+    #[inline]
     pub fn settle(&mut self) {
+        if !self.batch.is_empty() {
+            self.settle_batch();
+        }
+    }
+
+    #[inline(never)]
+    fn settle_batch(&mut self) {
         // Taken out and put back, so that its memory serves each time.
         let mut batch = std::mem::take(&mut self.batch);
         for waiting in batch.iter_mut().take(LOOK_UP) {

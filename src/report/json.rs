@@ -153,7 +153,7 @@ fn sip(analysis: &Analysis) -> Sip {
     let numbers = &analysis.signalling;
     Sip {
         requests: numbers.requests_by_method().filter(|(_, n)| *n > 0).map(|(m, n)| (m.name(), n)).collect(),
-        responses: numbers.responses_by_code().iter().map(|(code, n)| (code.to_string(), *n)).collect(),
+        responses: numbers.responses_by_code().map(|(code, n)| (code.to_string(), n)).collect(),
         retransmissions: numbers.retransmissions(),
         malformed: numbers.malformed().map(|(_, n)| n).sum(),
     }

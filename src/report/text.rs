@@ -261,8 +261,7 @@ fn signalling(findings: &Findings, out: &mut String) -> fmt::Result {
         .filter(|(_, count)| *count > 0)
         .map(|(method, count)| format!("{} {count}", method.name()))
         .collect();
-    let responses: Vec<String> =
-        numbers.responses_by_code().iter().map(|(code, count)| format!("{code} x {count}")).collect();
+    let responses: Vec<String> = numbers.responses_by_code().map(|(code, count)| format!("{code} x {count}")).collect();
     let rtcp: Vec<String> = findings
         .analysis
         .media

@@ -1,4 +1,4 @@
-//! The frame in which nearly all media comes, read in one go: Ethernet, IPv4 without options, UDP, an RTP header of twelve bytes.
+//! The frame in which nearly everything comes, read in one go: Ethernet, IPv4 without options, UDP; and an RTP header of twelve bytes.
 //! What the general way ([`super::decode`], [`super::rtp`]) makes of it is the same, and whatever looks different is left to it.
 
 use super::link::ETHERTYPE_IPV4;
@@ -19,41 +19,50 @@ const NO_OPTIONS: u8 = 0x45;
 /// Version 2, no padding, no extension, no CSRC.
 const NO_EXTRAS: u8 = 0x80;
 
-/// The RTP packet in an Ethernet frame, if it is a plain one.
+/// The datagram in an Ethernet frame, if it is a plain one.
 #[inline(always)]
-pub fn rtp(frame: &[u8]) -> Option<(Datagram<'_>, Packet)> {
+pub fn datagram(frame: &[u8]) -> Option<Datagram<'_>> {
     let head = frame.first_chunk::<LEAST>()?;
     let be16 = |at: usize| u16::from_be_bytes([head[at], head[at + 1]]);
-    let be32 = |at: usize| u32::from_be_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]);
     let ip = |at: usize| Ip::v4([head[at], head[at + 1], head[at + 2], head[at + 3]]);
-    let is_rtp = be16(12) == ETHERTYPE_IPV4
+    let is_udp = be16(12) == ETHERTYPE_IPV4
         && head[IPV4] == NO_OPTIONS
         && head[IPV4 + 9] == ip::PROTOCOL_UDP
-        && be16(IPV4 + 6) & ip::FRAGMENTED == 0
-        && head[RTP] == NO_EXTRAS
-        && !rtp::is_rtcp_type(head[RTP + 1]);
+        && be16(IPV4 + 6) & ip::FRAGMENTED == 0;
     let (source, destination) = (be16(UDP), be16(UDP + 2));
     let total = usize::from(be16(IPV4 + 2));
     let is_sound = total >= LEAST - IPV4 && usize::from(be16(UDP + 4)) + 20 == total;
-    if !is_rtp || !is_sound || tunnel::is_tunnel_port(source, destination) {
+    if !is_udp || !is_sound || tunnel::is_tunnel_port(source, destination) {
         return None;
     }
     let end = IPV4 + total;
-    let datagram = Datagram {
+    Some(Datagram {
         source: Endpoint { ip: ip(IPV4 + 12), port: source },
         destination: Endpoint { ip: ip(IPV4 + 16), port: destination },
         // The capture may have cut it.
         payload: frame.get(RTP..end.min(frame.len()))?,
         length: end - RTP,
         point: Way::START.with_hops(head[IPV4 + 8]).point(),
-    };
+    })
+}
+
+/// The RTP packet in an Ethernet frame, if it is a plain one.
+#[inline(always)]
+pub fn rtp(frame: &[u8]) -> Option<(Datagram<'_>, Packet)> {
+    let head = frame.first_chunk::<LEAST>()?;
+    let be16 = |at: usize| u16::from_be_bytes([head[at], head[at + 1]]);
+    let be32 = |at: usize| u32::from_be_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]);
+    if head[RTP] != NO_EXTRAS || rtp::is_rtcp_type(head[RTP + 1]) {
+        return None;
+    }
+    let datagram = datagram(frame)?;
     let packet = Packet {
         ssrc: be32(RTP + 8),
         timestamp: be32(RTP + 4),
         sequence: be16(RTP + 2),
         payload_type: head[RTP + 1] & 0x7f,
         marker: head[RTP + 1] & 0x80 != 0,
-        payload_length: (end - PAYLOAD) as u32,
+        payload_length: (datagram.length + RTP - PAYLOAD) as u32,
         head: u64::from(be32(PAYLOAD)) << 32 | u64::from(be32(PAYLOAD + 4)),
     };
     Some((datagram, packet))
@@ -118,6 +127,10 @@ mod tests {
             frame.truncate(cut);
             if let Some(read) = rtp(&frame) {
                 prop_assert_eq!(shown(Some(read)), shown(in_general(&frame)));
+            }
+            if let Some(read) = datagram(&frame) {
+                let general = wire::decode(LinkType::ETHERNET, &frame).ok().and_then(wire::Decoded::datagram);
+                prop_assert_eq!(format!("{:?}", Some(read)), format!("{general:?}"));
             }
         }
     }

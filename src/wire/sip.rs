@@ -138,9 +138,17 @@ impl<'a> Message<'a> {
             .map(|field| field.value)
     }
 
+    /// Whether it may have a header field of this name: mostly there is none, and no reason to look for it.
+    #[inline]
+    pub fn may_have(&self, name: &[u8]) -> bool {
+        self.marks & mark(name) != 0
+    }
+
     /// The first of [`Self::headers`].
+    #[inline]
     pub fn header(&self, name: &[u8], compact: Option<u8>) -> Option<&'a [u8]> {
-        self.headers(name, compact).next()
+        let wanted = mark(name) | compact.map_or(0, |letter| mark(&[letter]));
+        if self.marks & wanted == 0 { None } else { self.headers(name, compact).next() }
     }
 }
 
