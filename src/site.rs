@@ -82,6 +82,7 @@ impl Site {
         !self.local.is_empty()
     }
 
+    #[inline]
     pub fn is_local(&self, ip: Ip) -> bool {
         self.local.find(ip).is_some()
     }
@@ -97,10 +98,12 @@ impl Site {
     }
 
     /// The configured network that holds an address.
+    #[inline]
     pub fn peer(&self, ip: Ip) -> PeerId {
         self.peers.find(ip).unwrap_or(PeerId::OTHER)
     }
 
+    #[inline]
     pub fn direction(&self, source: Ip, destination: Ip) -> Direction {
         match (self.is_local(source), self.is_local(destination)) {
             (true, true) => Direction::Internal,
@@ -111,6 +114,7 @@ impl Site {
     }
 
     /// Direction, and the peer on the far side; on transit the receiving side, or else the sending one.
+    #[inline]
     pub fn place(&self, source: Ip, destination: Ip) -> (Direction, PeerId) {
         let direction = self.direction(source, destination);
         let far = match direction {

@@ -247,7 +247,11 @@ impl Media {
 
     /// First and last packet of sound to a party.
     fn heard(&self, call: &Call, party: Party) -> Option<(Timestamp, Timestamp)> {
-        let mut side = call.sides.0[party as usize];
+        let side = &call.sides.0[party as usize];
+        if call.streams.is_empty() {
+            return side.heard;
+        }
+        let mut side = *side;
         for stream in call.streams.iter().filter_map(|at| self.streams.get(*at)) {
             if stream.toward == Some(party) && !stream.is_video {
                 side.hear(stream.first_arrival, stream.last_arrival);

@@ -42,9 +42,16 @@ fn matches(lane: &[u8; LANE], byte: u8) -> u32 {
 /// Where `byte` stands first.
 #[inline]
 pub(super) fn find(bytes: &[u8], byte: u8) -> Option<usize> {
+    find_of(bytes, [byte])
+}
+
+/// Where the first one of some bytes stands.
+#[inline]
+pub(super) fn find_of<const N: usize>(bytes: &[u8], wanted: [u8; N]) -> Option<usize> {
+    let any = |lane: &[u8; LANE]| wanted.iter().fold(0, |all, byte| all | matches(lane, *byte));
     let (lanes, rest) = bytes.as_chunks::<LANE>();
     for (at, lane) in lanes.iter().enumerate() {
-        let mask = matches(lane, byte);
+        let mask = any(lane);
         if mask != 0 {
             return Some(at * LANE + mask.trailing_zeros() as usize);
         }
@@ -52,11 +59,11 @@ pub(super) fn find(bytes: &[u8], byte: u8) -> Option<usize> {
     match bytes.last_chunk() {
         // What is left is the end of the last 16 bytes.
         Some(last) => {
-            let mask = matches(last, byte) >> (LANE - rest.len());
+            let mask = any(last) >> (LANE - rest.len());
             (mask != 0).then(|| bytes.len() - rest.len() + mask.trailing_zeros() as usize)
         }
         None => {
-            let mask = matches(&short(rest), byte) & ((1 << rest.len()) - 1);
+            let mask = any(&short(rest)) & ((1 << rest.len()) - 1);
             (mask != 0).then(|| mask.trailing_zeros() as usize)
         }
     }
@@ -283,6 +290,7 @@ mod tests {
                     has_either(&bytes, b':', b'?') && has_either(&bytes, b'?', b':') && !has_either(&bytes, b'?', b'!')
                 );
                 bytes[at] = b';';
+                assert_eq!(find_of(&bytes, [b':', b';']), Some(at));
                 assert_eq!(find_last_of(&bytes[..=at], [b':', b';']), Some(at));
                 assert!(has_either(&bytes, b';', b'!'));
             }

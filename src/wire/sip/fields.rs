@@ -56,7 +56,7 @@ const PLACES: usize = 64;
 
 /// The known names of up to 16 bytes, each at its place.
 static KNOWN: [(u128, Option<Known>); PLACES] = {
-    let (mut known, mut at) = ([(0, None); PLACES], 0);
+    let (mut known, mut at) = ([(u128::MAX, None); PLACES], 0);
     while at < NAMES.len() {
         let (name, field) = NAMES[at];
         let row = &mut known[place_of(name)];
@@ -97,10 +97,12 @@ impl Field<'_> {
     #[inline(always)]
     pub fn known(&self) -> Option<Known> {
         let (key, known) = KNOWN[self.place];
-        if self.key == 0 {
-            return self.name.eq_ignore_ascii_case(b"proxy-authorization").then_some(Known::Credentials);
+        if key == self.key {
+            return known;
         }
-        if key == self.key { known } else { None }
+        // The only one that has no key.
+        let is_long = self.key == 0 && self.name.eq_ignore_ascii_case(b"proxy-authorization");
+        is_long.then_some(Known::Credentials)
     }
 }
 
@@ -134,6 +136,10 @@ impl<'a> Fields<'a> {
             if let Some(field) = plain(self.text, start, end) {
                 self.from = end + 1;
                 return Some(field);
+            }
+            if end.wrapping_sub(start) == 1 && self.text.get(start) == Some(&b'\r') {
+                self.from = (end + 1).min(self.text.len());
+                return None;
             }
             match self.any(start, end) {
                 Line::Field(field) => return Some(field),

@@ -4,7 +4,25 @@ use super::super::scan::{self, digits, find, find_last, trim, trim_start};
 use super::Method;
 
 /// The first of several values in a Via header field, up to a comma outside quotes and angle brackets, and its branch.
+#[inline]
 pub(super) fn via(values: &[u8]) -> (&[u8], Option<&[u8]>) {
+    match plain_branch(values) {
+        Some(branch) => (values, Some(branch)),
+        None => any_via(values),
+    }
+}
+
+/// The branch of the only value in a Via header field, where it is the first parameter and nothing is quoted.
+#[inline]
+fn plain_branch(values: &[u8]) -> Option<&[u8]> {
+    const ENDS: [u8; 3] = [b';', b',', b'"'];
+    let content = values[scan::find_of(values, ENDS)?..].strip_prefix(b";branch=")?;
+    let (branch, rest) = content.split_at(scan::find_of(content, ENDS).unwrap_or(content.len()));
+    let is_bare = *branch.first()? > b' ' && *branch.last()? > b' ';
+    (is_bare && !scan::has_either(rest, b',', b'"')).then_some(branch)
+}
+
+fn any_via(values: &[u8]) -> (&[u8], Option<&[u8]>) {
     if !scan::has_either(values, b',', b'"') {
         return (values, among(values, Name::BRANCH));
     }
@@ -83,8 +101,11 @@ pub fn parameter(value: &[u8], name: Name) -> Option<&[u8]> {
 
 /// The tag of a From or To value: mostly all that stands behind the address.
 pub fn tag_of(value: &[u8]) -> Option<&[u8]> {
+    // That of a request which begins a dialog has none.
+    if value.last() == Some(&b'>') {
+        return None;
+    }
     match scan::find_last_of(value, [b'>', b'"', b';']) {
-        Some(end) if value[end] == b'>' && end + 1 == value.len() => None,
         Some(at) if at > 0 && value[at - 1] == b'>' && value[at..].starts_with(b";tag=") => {
             Some(trim(&value[at + 5..]))
         }
@@ -238,7 +259,11 @@ pub(super) fn number(value: &[u8]) -> Option<u32> {
 /// `CSeq: 4711 INVITE`; the number fits 32 bits (RFC 3261 section 8.1.1.5).
 pub(super) fn cseq(value: &[u8]) -> Option<(u32, Method)> {
     let (number, rest) = digits(value)?;
-    let method = rest.trim_ascii();
+    let method = match rest {
+        // Most have one space, and nothing behind the method.
+        [b' ', method @ ..] if method.first() > Some(&b' ') && method.last() > Some(&b' ') => method,
+        _ => rest.trim_ascii(),
+    };
     (!method.is_empty() && method.len() < rest.len()).then(|| (number, Method::from_bytes(method)))
 }
 
