@@ -259,12 +259,11 @@ pub(super) fn folded_start(text: &[u8], length: usize) -> u128 {
     }
 }
 
-/// The same of a name that is known.
+/// The same of the beginning of a name that is known.
 pub(super) const fn name(name: &[u8]) -> u128 {
-    assert!(name.len() <= 16);
     let mut word = [0; 16];
     let mut at = 0;
-    while at < name.len() {
+    while at < name.len() && at < 16 {
         word[at] = name[at];
         at += 1;
     }

@@ -67,18 +67,16 @@ static KNOWN: [(u128, Option<Known>); PLACES] = {
     known
 };
 
-/// One of 64 places for a name, by its length and its first and last letter, in either case; the factors keep the known names apart.
+/// One of 64 places for a name, by its first 16 bytes as [`scan::name`] has them; the factor keeps the known names apart, and those
+/// that are looked for from those that are usual.
 #[inline(always)]
-const fn place(first: u8, last: u8, length: usize) -> usize {
-    ((first | 0x20) as usize * 4 + (last | 0x20) as usize * 7 + length * 6) % PLACES
+const fn place(key: u128) -> usize {
+    let folded = (key >> 64) as u64 ^ key as u64;
+    (folded.wrapping_mul(0x95e6_561b_9a3f_8fbd) >> 58) as usize
 }
 
 const fn place_of(name: &[u8]) -> usize {
-    match name {
-        [first, .., last] => place(*first, *last, name.len()),
-        [only] => place(*only, *only, 1),
-        [] => 0,
-    }
+    place(scan::name(name))
 }
 
 /// One of 64 bits for a name: what has another bit is another name.
@@ -168,8 +166,9 @@ impl<'a> Fields<'a> {
         self.from = (end + 1).min(text.len());
         let Some(colon) = find(line, b':') else { return Line::Other };
         let (name, value) = (trim_end(&line[..colon]), trim_start(&line[colon + 1..]));
-        let key = if name.len() <= 16 { scan::folded_start(name, name.len()) } else { 0 };
-        Line::Field(Field { name, key, place: place_of(name), value })
+        let start = scan::folded_start(name, name.len());
+        let key = if name.len() <= 16 { start } else { 0 };
+        Line::Field(Field { name, key, place: place(start), value })
     }
 }
 
@@ -194,7 +193,8 @@ fn plain(text: &[u8], start: usize, end: usize) -> Option<Field<'_>> {
     if before <= b' ' || first <= b' ' || last <= b' ' || matches!(next, b' ' | b'\t') {
         return None;
     }
-    Some(Field { name, key: scan::folded(word, colon), place: place(word[0], before, colon), value })
+    let key = scan::folded(word, colon);
+    Some(Field { name, key, place: place(key), value })
 }
 
 #[cfg(test)]

@@ -78,6 +78,7 @@ impl Name {
     pub const BRANCH: Name = Name::new(b"branch");
 
     pub const fn new(name: &[u8]) -> Name {
+        assert!(name.len() <= 16);
         Name { key: scan::name(name), length: name.len() }
     }
 
