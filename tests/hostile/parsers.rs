@@ -90,6 +90,10 @@ pub fn rtcp(payload: &[u8]) {
 pub fn sdp(description: &[u8]) {
     let media = sdp::parse(description);
     assert!(media.len() <= MAX_MEDIA && media.iter().all(|media| media.formats.len() <= MAX_FORMATS));
+    // What others of the kind were read before changes nothing.
+    let mut seen = sdp::Seen::new();
+    let others = || description.split(|b| *b == 0).chain([description]);
+    assert!(others().chain(others()).all(|one| seen.parse(one) == sdp::parse(one)));
 }
 
 pub fn frame(link: LinkType, frame: &[u8]) {
