@@ -68,9 +68,9 @@ impl Seen {
         Some(Media { port, receives_at: endpoint(session.address, port), ..known.media.clone() })
     }
 
-    /// Remembers a section, if nothing else in it belongs to its address.
+    /// Remembers a section, if nothing else in it belongs to its address: that shows only where it has one.
     pub(super) fn keep(&mut self, section: &Section<'_>, media: &Media) {
-        let is_bare = media.rtcp.is_none() && media.candidates.is_empty();
+        let is_bare = media.receives_at.is_some() && media.rtcp.is_none() && media.candidates.is_empty();
         if self.most == 0 || !is_bare || section.rest.len() > LONGEST {
             return;
         }
@@ -90,6 +90,14 @@ mod tests {
 
     use super::super::parse;
     use super::*;
+
+    #[test]
+    fn what_needs_an_address_is_not_taken_from_a_section_without_one() {
+        let (section, mut seen) = ("m=audio 4000 RTP/AVP 0\r\na=rtcp:5000\r\n", Seen::new());
+        for body in [section.to_owned(), format!("c=IN IP4 192.0.2.1\r\n{section}")] {
+            assert_eq!(seen.parse(body.as_bytes()), parse(body.as_bytes()));
+        }
+    }
 
     proptest! {
         #[test]
