@@ -35,7 +35,8 @@ pub(super) struct Section<'a> {
 impl<'a> Section<'a> {
     /// `value` is what stands behind the `m=` of its first line, `rest` that line and all behind it.
     pub fn of(value: &'a [u8], rest: &'a [u8]) -> Option<Section<'a>> {
-        let (kind, behind) = value.split_at(scan::find(value, b' ')?);
+        // What begins with a space has its kind behind it.
+        let (kind, behind) = value.split_at(scan::find(value, b' ').filter(|at| *at > 0)?);
         let (port, behind) = scan::digits(&behind[1..])?;
         let rest = rest.get(2 + value.len() - behind.len()..)?;
         Some(Section { kind, port: u16::try_from(port).ok()?, rest })
@@ -104,6 +105,7 @@ mod tests {
         fn what_was_seen_changes_nothing(bodies in prop::collection::vec(prop::collection::vec(prop::sample::select(vec![
             "v=0\r\n", "c=IN IP4 192.0.2.1\r\n", "c=IN IP4 192.0.2.2\n", "m=audio 4000 RTP/AVP 0 101\r\n", "m=audio 4002 RTP/AVP 0 101\r\n",
             "m=video 4000 RTP/AVP 0 101\r\n", "m=audio 4000/2 RTP/SAVP 8\r\n", "m=audio 99999 RTP/AVP 0\r\n", "m=audio\r\n", "m= 5 RTP/AVP 0\r",
+            "m= 5 7 RTP/AVP 0 101\r\n", "m= 5 9 RTP/AVP 0 101\r\n", "m=audio  4000 RTP/AVP 0\r\n", "m=audio 0 RTP/AVP 0 101\r\n",
             "a=sendonly\r\n", "a=rtpmap:101 telephone-event/8000\r\n", "a=rtcp:5000\r\n", "a=crypto:1 x\r\n", "a=inactive\r", "",
             "a=candidate:1 1 UDP 2130706431 192.0.2.1 8998 typ host\r\n",
         ]), 0..5), 0..40)) {
