@@ -103,6 +103,7 @@ fn the_settings_that_the_shipped_file_has_off_are_valid() {
     let config = valid(&all_on());
     assert!(config.peers.len() == 1 && config.capture.filter.is_some());
     assert!(config.outcomes.len() == 1 && config.rates.len() == 1 && config.probes.len() == 4);
+    assert!(config.databases.len() == 1 && config.pools.len() == 1);
 }
 
 #[test]
@@ -121,6 +122,8 @@ fn the_documentation_and_the_shipped_file_name_the_same_keys_and_defaults() {
 }
 
 const PEER: &str = "[[peers]]\nname = \"carrier-a\"\nnetworks = [\"192.0.2.1\"]\n";
+
+const DATABASE: &str = "[[databases]]\nname = \"a\"\nengine = \"postgresql\"\n";
 
 #[test]
 fn the_documented_examples_are_valid_and_change_something() {
@@ -162,6 +165,27 @@ fn the_documented_examples_are_valid_and_change_something() {
                     .collect();
                 let others = if key == "kind" { others.replace("http://a/", "a:1") } else { others };
                 format!("[[probes]]\n{others}{json}{query}{example}")
+            }
+            "databases.name" => format!("[[databases]]\n{example}\nengine = \"redis\""),
+            "databases.engine" | "databases.url" => format!("[[databases]]\nname = \"a\"\n{example}"),
+            "databases.certificate_file" | "databases.key_file" => {
+                let both = "certificate_file = \"/a\"\nkey_file = \"/a\"\n";
+                let others: String = both.lines().filter(|line| !line.starts_with(&key[10..])).collect();
+                format!("{DATABASE}{others}\n{example}")
+            }
+            of_database if of_database.starts_with("databases.") => {
+                assert_ne!(valid(&format!("{DATABASE}{example}")), valid(DATABASE), "{key}");
+                format!("{DATABASE}{example}")
+            }
+            of_pool if of_pool.starts_with("pools.") => {
+                let required = ["name = \"a\"\n", "database = \"b\"\n", "url = \"http://h/\"\n", "active = \"#/b\"\n"];
+                let own = format!("{} = ", &of_pool[6..]);
+                let others: String = required.into_iter().filter(|key| !key.starts_with(&own)).collect();
+                assert_ne!(
+                    valid(&format!("[[pools]]\n{others}{example}")),
+                    valid(&format!("[[pools]]\n{}", required.concat()))
+                );
+                format!("[[pools]]\n{others}{example}")
             }
             "hep.listen_tls" => format!("[hep]\n{example}\ncertificate_file = \"a\"\nkey_file = \"b\""),
             _ => format!("[{}]\n{example}", key.split('.').next().unwrap_or("")),

@@ -5,12 +5,16 @@
 
 mod agents;
 mod connections;
+mod databases;
+mod dsn;
 mod hep;
 mod labels;
 mod limits;
+mod masks;
 mod net;
 mod numbering;
 mod outcomes;
+mod pools;
 mod probes;
 mod rates;
 mod read;
@@ -35,11 +39,13 @@ use crate::call::Rate;
 
 pub use agents::{UserAgent, common as common_user_agents};
 pub use connections::Connections;
+pub use databases::{Database, Engine, Password, Tls, TlsMode};
 pub use hep::{Hep, Secret};
 pub use labels::Labels;
 pub use limits::Limits;
 pub use numbering::Numbering;
 pub use outcomes::OutcomeRule;
+pub use pools::{Place, Places, Pool};
 pub use probes::{Dns, Http, IpVersion, Pattern, Probe, ProbeKind, ProbeTls, Sip, SipTransport, Target};
 pub use report::{ConfigError, Problem};
 pub use sources::{Host, HostPrefix, Sources};
@@ -87,6 +93,10 @@ pub struct Config {
     pub host: Host,
     /// Services that are asked; in the order of the file.
     pub probes: Vec<Probe>,
+    /// Servers that are sampled.
+    pub databases: Vec<Database>,
+    /// Pools of applications that are sampled.
+    pub pools: Vec<Pool>,
     /// Families of User-Agents; empty: the common ones. The first that matches wins.
     pub user_agents: Vec<UserAgent>,
     /// The agent's own log.

@@ -8,12 +8,14 @@ use ipnet::IpNet;
 use toml::Spanned;
 
 use super::agents;
+use super::databases;
 use super::hep;
 use super::labels;
 use super::limits;
 use super::net;
 use super::numbering;
 use super::outcomes;
+use super::pools;
 use super::probes;
 use super::rates;
 use super::report::ConfigError;
@@ -64,6 +66,8 @@ pub(super) fn config(text: &str, name: &str, bad_byte: Option<usize>) -> Result<
         sources: sources::sources(&mut document),
         host: sources::host(&mut document),
         probes: probes::read(&mut document),
+        databases: databases::read(&mut document),
+        pools: pools::read(&mut document),
         user_agents: agents::read(&mut document),
         log: log(&mut document),
     };

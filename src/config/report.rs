@@ -5,6 +5,8 @@ use std::io;
 use std::ops::Range;
 use std::path::PathBuf;
 
+use super::masks;
+
 /// Longest part of a source line that a report shows, in characters.
 const EXCERPT_LENGTH: usize = 160;
 /// Characters shown in front of the mistake where a long line is cut.
@@ -99,7 +101,7 @@ impl<'t> Lines<'t> {
         let characters_to = |offset: usize| line.char_indices().take_while(|(at, _)| start + at < offset).count();
         let from = characters_to(fault.span.start);
         let to = characters_to(fault.span.end).max(from + 1);
-        let (excerpt, caret) = excerpt(line, from..to);
+        let (excerpt, caret) = excerpt(&masks::line(line), from..to);
         Problem { message: fault.message, line: index + 1, column: from + 1, excerpt, caret, hint: fault.hint }
     }
 }

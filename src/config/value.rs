@@ -11,6 +11,7 @@ use serde::Deserialize;
 use toml::Spanned;
 use toml::de::{DeValue, ValueDeserializer};
 
+use super::masks;
 use super::report::Fault;
 
 /// A value with its place.
@@ -28,7 +29,7 @@ pub(super) fn fault<T>(span: Range<usize>, message: impl Into<String>, hint: imp
 
 /// `text`, printable and not too long.
 pub(super) fn shown(text: &str) -> String {
-    let mut shown: String = text.chars().take(MAX_QUOTED).flat_map(char::escape_debug).collect();
+    let mut shown: String = masks::url(text).chars().take(MAX_QUOTED).flat_map(char::escape_debug).collect();
     if text.chars().nth(MAX_QUOTED).is_some() {
         shown.push_str("...");
     }

@@ -5,6 +5,7 @@
 
 #![allow(clippy::disallowed_methods)] // Intervals, deadlines and ages are this module's business.
 
+pub mod db;
 pub mod host;
 mod keeper;
 pub mod probe;
@@ -49,7 +50,7 @@ pub enum Start {
 
 /// Every kind of source.
 pub fn table() -> impl Iterator<Item = &'static Row> {
-    host::ROWS.iter().copied().chain([&probe::ROW])
+    host::ROWS.iter().chain(db::ROWS).copied().chain([&probe::ROW])
 }
 
 /// Values live for at least so many intervals.

@@ -9,7 +9,8 @@ use super::rules::{files, name_of};
 /// Variables that Grafana sets, and a value for each.
 const BUILT_IN: [(&str, &str); 2] = [("$__rate_interval", "5m"), ("$__range", "1h")];
 /// Variables that people set; a dashboard has to define those that it uses.
-const CHOSEN: [&str; 7] = ["$job", "$instance", "$direction", "$peer", "$origin", "$destination", "$probe"];
+const CHOSEN: [&str; 8] =
+    ["$job", "$instance", "$direction", "$peer", "$origin", "$destination", "$probe", "$database"];
 
 /// A dashboard, as JSON.
 pub struct Dashboard {

@@ -315,6 +315,14 @@ impl Samples {
         self.matching(name, labels).map(|sample| sample.value).sum()
     }
 
+    /// The one sample called `name` that has all of `labels`.
+    pub fn one(&self, name: &str, labels: &[(&str, &str)]) -> Option<f64> {
+        let mut matching = self.matching(name, labels);
+        let first = matching.next().map(|sample| sample.value);
+        assert!(matching.next().is_none(), "more than one {name} {labels:?}");
+        first
+    }
+
     /// The samples called `name`, summed by the value of `label`, without zeros.
     pub fn by(&self, name: &str, label: &str) -> BTreeMap<String, f64> {
         self.by_where(name, &[], label)

@@ -1,0 +1,127 @@
+//! A connection over TCP, with TLS where it is wanted: for what sqlx does not speak.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::rustls::client::WebPkiServerVerifier;
+use tokio_rustls::rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use tokio_rustls::rustls::crypto::ring;
+use tokio_rustls::rustls::pki_types::pem::PemObject;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use tokio_rustls::rustls::{
+    CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
+};
+
+use super::resp::Stream;
+use super::session::io_reason;
+use crate::config::{Tls, TlsMode};
+use crate::sources::{Failure, Reason};
+
+pub async fn connect(host: &str, port: u16, tls: &Tls) -> Result<Box<dyn Stream>, Failure> {
+    let failed = |error: std::io::Error| Failure::new(io_reason(&error), error);
+    let stream = TcpStream::connect((host, port)).await.map_err(failed)?;
+    if tls.mode == TlsMode::Disable {
+        return Ok(Box::new(stream));
+    }
+    let name = ServerName::try_from(host.to_owned()).map_err(|error| Failure::new(Reason::Tls, error))?;
+    let connector = TlsConnector::from(Arc::new(client(tls)?));
+    let stream = connector.connect(name, stream).await.map_err(failed)?;
+    Ok(Box::new(stream))
+}
+
+fn client(tls: &Tls) -> Result<ClientConfig, Failure> {
+    let failed = |error: Error| Failure::new(Reason::Tls, error);
+    let provider = Arc::new(ring::default_provider());
+    let builder = ClientConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions();
+    let verifier: Arc<dyn ServerCertVerifier> = match tls.mode {
+        TlsMode::Disable | TlsMode::Prefer | TlsMode::Require => Arc::new(Lenient { strict: None, provider }),
+        mode => {
+            let roots = Arc::new(roots(tls.ca_file.as_deref())?);
+            let strict = WebPkiServerVerifier::builder_with_provider(roots, Arc::clone(&provider)).build();
+            let strict = strict.map_err(|error| Failure::new(Reason::Tls, error))?;
+            match mode {
+                TlsMode::VerifyCa => Arc::new(Lenient { strict: Some(strict), provider }),
+                _ => strict,
+            }
+        }
+    };
+    let builder = builder.map_err(failed)?.dangerous().with_custom_certificate_verifier(verifier);
+    match (&tls.certificate_file, &tls.key_file) {
+        (Some(certificate), Some(key)) => {
+            let key = PrivateKeyDer::from_pem_file(key).map_err(|error| unreadable(key, error))?;
+            builder.with_client_auth_cert(certificates(certificate)?, key).map_err(failed)
+        }
+        _ => Ok(builder.with_no_client_auth()),
+    }
+}
+
+/// The system's roots, and those of the file.
+fn roots(file: Option<&Path>) -> Result<RootCertStore, Failure> {
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    if let Some(file) = file {
+        roots.add_parsable_certificates(certificates(file)?);
+    }
+    Ok(roots)
+}
+
+fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, Failure> {
+    let found = CertificateDer::pem_file_iter(file).and_then(Iterator::collect);
+    found.map_err(|error| unreadable(file, error))
+}
+
+fn unreadable(file: &Path, error: impl std::fmt::Display) -> Failure {
+    Failure::new(Reason::Tls, format_args!("{}: {error}", file.display()))
+}
+
+/// Looks at less than all of a certificate: whose it is, if that, but not its name.
+#[derive(Debug)]
+struct Lenient {
+    strict: Option<Arc<WebPkiServerVerifier>>,
+    provider: Arc<tokio_rustls::rustls::crypto::CryptoProvider>,
+}
+
+impl ServerCertVerifier for Lenient {
+    fn verify_server_cert(
+        &self,
+        end: &CertificateDer<'_>,
+        chain: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+        ocsp: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        let Some(strict) = &self.strict else { return Ok(ServerCertVerified::assertion()) };
+        match strict.verify_server_cert(end, chain, name, ocsp, now) {
+            Err(Error::InvalidCertificate(
+                CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
+            )) => Ok(ServerCertVerified::assertion()),
+            found => found,
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let algorithms = &self.provider.signature_verification_algorithms;
+        tokio_rustls::rustls::crypto::verify_tls12_signature(message, certificate, signature, algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let algorithms = &self.provider.signature_verification_algorithms;
+        tokio_rustls::rustls::crypto::verify_tls13_signature(message, certificate, signature, algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.provider.signature_verification_algorithms.supported_schemes()
+    }
+}
