@@ -83,7 +83,7 @@ impl Drop for Server {
         if !ended(&mut self.child) {
             // Kamailio has children: the whole group, which is ours alone.
             let group = format!("-{}", self.child.id());
-            let _ = Command::new("sh").args(["-c", "kill -KILL -- $0", &group]).status();
+            let _ = Command::new("sh").args(["-c", "kill -KILL $0", &group]).status();
             let _ = self.child.wait();
         }
         if std::thread::panicking() {
