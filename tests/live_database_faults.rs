@@ -352,6 +352,9 @@ fn servers_that_never_answer_or_never_end() {
     add("cache-endless-list", "redis", serve(endless(b"*1000000000\r\n", b'x')));
     add("cache-negative", "redis", serve(endless(b"$-5\r\n", b'x')));
     add("pg-garbage", "postgresql", serve(endless(b"N", b'x')));
+    // Authentication with a length of 2 GiB; a packet of MySQL has 16 MiB.
+    add("pg-endless", "postgresql", serve(endless(b"NR\x7f\xff\xff\xff", 0)));
+    add("my-endless", "mysql", serve(endless(b"\xff\xff\xff\x00\x0a", b'x')));
     let pool = |name: &str, address: SocketAddr| {
         format!(
             "[[pools]]\nname = \"{name}\"\ndatabase = \"x\"\nurl = \"http://{address}/\"\nactive = \"#/active\"\ninterval = \"1s\"\n{quick}"

@@ -8,6 +8,7 @@ mod pgbouncer;
 mod pool;
 mod postgres;
 mod redis;
+mod relay;
 mod resp;
 mod session;
 mod tls;
@@ -121,6 +122,7 @@ impl Server {
             Some(session) => session,
             None => self.connect().await?,
         };
+        session.begin();
         let about = session.about.clone();
         for part in parts(self.settings.engine).iter().filter(|part| (part.asks)(&about)) {
             match self.answer(&mut session, part).await {

@@ -1,5 +1,6 @@
 //! One connection: opened read-only and with the server's own limits, asked in the simple protocol, whose values are texts.
 
+use std::path::Path;
 use std::time::Duration;
 
 use sqlx::mysql::{MySqlConnectOptions, MySqlConnection, MySqlSslMode, MySqlValueRef};
@@ -8,6 +9,7 @@ use sqlx::{AssertSqlSafe, Column as _, ConnectOptions as _, Database as SqlxData
 use tokio_stream::StreamExt as _;
 
 use super::facts::{About, Row};
+use super::relay::Relay;
 use super::resp::Resp;
 use super::{mysql, postgres, redis};
 use crate::config::{Database, Engine, Password, Tls, TlsMode};
@@ -27,8 +29,8 @@ pub struct Session {
 }
 
 enum Link {
-    Postgres(PgConnection),
-    Mysql(MySqlConnection),
+    Postgres(PgConnection, Relay),
+    Mysql(MySqlConnection, Relay),
     Redis(Resp),
 }
 
@@ -51,14 +53,23 @@ impl From<Refusal> for Failure {
 impl Session {
     pub async fn open(settings: &Database) -> Result<Session, Failure> {
         let password = password(&settings.password)?;
+        let password = password.as_deref();
         let link = match settings.engine {
-            Engine::Postgresql | Engine::Pgbouncer => Link::Postgres(
-                postgres(settings, password.as_deref()).connect().await.map_err(|error| failure(&error))?,
-            ),
-            Engine::Mysql => {
-                Link::Mysql(my_sql(settings, password.as_deref()).connect().await.map_err(|error| failure(&error))?)
+            Engine::Redis => Link::Redis(Resp::open(settings, password).await?),
+            engine => {
+                let (relay, socket) = Relay::open(settings).await?;
+                let failed = |error: sqlx::Error| cut(&relay).unwrap_or_else(|| failure(&error));
+                match engine {
+                    Engine::Mysql => {
+                        let link = my_sql(settings, &socket, password).connect().await.map_err(failed)?;
+                        Link::Mysql(link, relay)
+                    }
+                    _ => {
+                        let link = postgres(settings, &socket, password).connect().await.map_err(failed)?;
+                        Link::Postgres(link, relay)
+                    }
+                }
             }
-            Engine::Redis => Link::Redis(Resp::open(settings, password.as_deref()).await?),
         };
         let mut session = Session { link, about: About::default(), schema: String::new() };
         session.look_around(settings).await?;
@@ -69,7 +80,7 @@ impl Session {
     async fn look_around(&mut self, settings: &Database) -> Result<(), Failure> {
         match settings.engine {
             Engine::Postgresql => {
-                if let Link::Postgres(link) = &self.link {
+                if let Link::Postgres(link, _) = &self.link {
                     self.about.version = link.server_version_num().unwrap_or(0);
                 }
                 let found = self.rows(postgres::STATEMENTS.to_owned(), 1).await?;
@@ -109,20 +120,35 @@ impl Session {
         Ok(())
     }
 
-    /// Asks, and gives at most `most` rows.
-    pub async fn rows(&mut self, query: String, most: usize) -> Result<Vec<Row>, Refusal> {
-        match &mut self.link {
-            Link::Postgres(link) => {
-                let text = |value: PgValueRef<'_>| value.as_str().map(str::to_owned).ok();
-                collect::<sqlx::Postgres, _, _>(sqlx::raw_sql(AssertSqlSafe(query)).fetch(link), most, text).await
-            }
-            Link::Mysql(link) => {
-                let text = |value: MySqlValueRef<'_>| <String as sqlx::Decode<sqlx::MySql>>::decode(value).ok();
-                collect::<sqlx::MySql, _, _>(sqlx::raw_sql(AssertSqlSafe(query)).fetch(link), most, text).await
-            }
-            Link::Redis(link) => Ok(redis_rows(link.command(&query).await?)),
+    /// Another sample begins: its answers have their own bound.
+    pub fn begin(&self) {
+        if let Link::Postgres(_, relay) | Link::Mysql(_, relay) = &self.link {
+            relay.renew();
         }
     }
+
+    /// Asks, and gives at most `most` rows.
+    pub async fn rows(&mut self, query: String, most: usize) -> Result<Vec<Row>, Refusal> {
+        let (rows, relay) = match &mut self.link {
+            Link::Postgres(link, relay) => {
+                let text = |value: PgValueRef<'_>| value.as_str().map(str::to_owned).ok();
+                let stream = sqlx::raw_sql(AssertSqlSafe(query)).fetch(link);
+                (collect::<sqlx::Postgres, _, _>(stream, most, text).await, relay)
+            }
+            Link::Mysql(link, relay) => {
+                let text = |value: MySqlValueRef<'_>| <String as sqlx::Decode<sqlx::MySql>>::decode(value).ok();
+                let stream = sqlx::raw_sql(AssertSqlSafe(query)).fetch(link);
+                (collect::<sqlx::MySql, _, _>(stream, most, text).await, relay)
+            }
+            Link::Redis(link) => return Ok(redis_rows(link.command(&query).await?)),
+        };
+        rows.map_err(|refusal| cut(relay).map_or(refusal, Refusal::Lost))
+    }
+}
+
+/// Why a connection ended, where it is we who ended it.
+fn cut(relay: &Relay) -> Option<Failure> {
+    relay.is_cut().then(|| Failure::new(Reason::Answer, "the server has sent far more than was asked for"))
 }
 
 /// INFO is a text of lines, CONFIG GET a list of names and values.
@@ -164,7 +190,7 @@ fn server_limit(timeout: Duration) -> Duration {
     timeout / 2
 }
 
-fn postgres(settings: &Database, password: Option<&str>) -> PgConnectOptions {
+fn postgres(settings: &Database, socket: &Path, password: Option<&str>) -> PgConnectOptions {
     let Tls { mode, ca_file, certificate_file, key_file } = &settings.tls;
     let mode = match mode {
         TlsMode::Disable => PgSslMode::Disable,
@@ -174,6 +200,9 @@ fn postgres(settings: &Database, password: Option<&str>) -> PgConnectOptions {
         TlsMode::VerifyFull => PgSslMode::VerifyFull,
     };
     let mut options = PgConnectOptions::new_without_pgpass()
+        .socket(socket)
+        // Its certificate has the name of the server.
+        .host(certified(settings))
         .port(settings.port)
         .username(&settings.user)
         .database(&settings.database)
@@ -183,10 +212,6 @@ fn postgres(settings: &Database, password: Option<&str>) -> PgConnectOptions {
         .statement_cache_capacity(0)
         .ssl_mode(mode)
         .disable_statement_logging();
-    options = match settings.host.starts_with('/') {
-        true => options.socket(&settings.host),
-        false => options.host(&settings.host),
-    };
     if settings.engine == Engine::Postgresql {
         let limit = server_limit(settings.timeout).as_millis().to_string();
         let limits = [
@@ -209,7 +234,12 @@ fn postgres(settings: &Database, password: Option<&str>) -> PgConnectOptions {
     options
 }
 
-fn my_sql(settings: &Database, password: Option<&str>) -> MySqlConnectOptions {
+/// The name that a certificate has to have: over a Unix socket, that of this host.
+fn certified(settings: &Database) -> &str {
+    if settings.host.starts_with('/') { "localhost" } else { &settings.host }
+}
+
+fn my_sql(settings: &Database, socket: &Path, password: Option<&str>) -> MySqlConnectOptions {
     let Tls { mode, ca_file, certificate_file, key_file } = &settings.tls;
     let mode = match mode {
         TlsMode::Disable => MySqlSslMode::Disabled,
@@ -219,6 +249,8 @@ fn my_sql(settings: &Database, password: Option<&str>) -> MySqlConnectOptions {
         TlsMode::VerifyFull => MySqlSslMode::VerifyIdentity,
     };
     let mut options = MySqlConnectOptions::new()
+        .socket(socket)
+        .host(certified(settings))
         .port(settings.port)
         .username(&settings.user)
         .ssl_mode(mode)
@@ -227,10 +259,6 @@ fn my_sql(settings: &Database, password: Option<&str>) -> MySqlConnectOptions {
         .no_engine_substitution(false)
         .statement_cache_capacity(0)
         .disable_statement_logging();
-    options = match settings.host.starts_with('/') {
-        true => options.socket(&settings.host),
-        false => options.host(&settings.host),
-    };
     if !settings.database.is_empty() {
         options = options.database(&settings.database);
     }
@@ -267,7 +295,7 @@ fn password(from: &Password) -> Result<Option<String>, Failure> {
 }
 
 /// A secret that a file holds in its first line.
-pub fn secret(file: &std::path::Path) -> Result<String, Failure> {
+pub fn secret(file: &Path) -> Result<String, Failure> {
     use std::io::Read;
     let mut text = String::new();
     let read = std::fs::File::open(file).and_then(|file| file.take(MAX_PASSWORD).read_to_string(&mut text));
@@ -301,10 +329,8 @@ fn failure(error: &sqlx::Error) -> Failure {
 
 /// Why a connection failed or ended.
 pub fn io_reason(error: &std::io::Error) -> Reason {
-    let text = error.to_string();
     match error.kind() {
         _ if error.get_ref().is_some_and(|inner| inner.is::<tokio_rustls::rustls::Error>()) => Reason::Tls,
-        _ if text.contains("lookup address") => Reason::Resolve,
         std::io::ErrorKind::PermissionDenied => Reason::Permission,
         _ => Reason::Connect,
     }

@@ -1,8 +1,11 @@
 //! A connection over TCP, with TLS where it is wanted: for what sqlx does not speak.
 
+use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
 
+use hickory_resolver::Resolver;
+use hickory_resolver::config::LookupIpStrategy;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::client::WebPkiServerVerifier;
@@ -21,7 +24,7 @@ use crate::sources::{Failure, Reason};
 
 pub async fn connect(host: &str, port: u16, tls: &Tls) -> Result<Box<dyn Stream>, Failure> {
     let failed = |error: std::io::Error| Failure::new(io_reason(&error), error);
-    let stream = TcpStream::connect((host, port)).await.map_err(failed)?;
+    let stream = dial(host, port).await?;
     if tls.mode == TlsMode::Disable {
         return Ok(Box::new(stream));
     }
@@ -29,6 +32,34 @@ pub async fn connect(host: &str, port: u16, tls: &Tls) -> Result<Box<dyn Stream>
     let connector = TlsConnector::from(Arc::new(client(tls)?));
     let stream = connector.connect(name, stream).await.map_err(failed)?;
     Ok(Box::new(stream))
+}
+
+/// A connection to the first of the host's addresses that takes one.
+pub async fn dial(host: &str, port: u16) -> Result<TcpStream, Failure> {
+    let mut failure = Failure::new(Reason::Resolve, format_args!("{host}: no address"));
+    for address in addresses(host).await? {
+        match TcpStream::connect((address, port)).await {
+            Ok(stream) => {
+                // What is asked is short, and shall not wait for more.
+                let _ = stream.set_nodelay(true);
+                return Ok(stream);
+            }
+            Err(error) => failure = Failure::new(io_reason(&error), format_args!("{address}: {error}")),
+        }
+    }
+    Err(failure)
+}
+
+/// The system's own resolver would block a thread, for as long as it likes; sources of the host need them.
+async fn addresses(host: &str) -> Result<Vec<IpAddr>, Failure> {
+    if let Ok(address) = host.parse() {
+        return Ok(vec![address]);
+    }
+    let failed = |error: &dyn std::fmt::Display| Failure::new(Reason::Resolve, format_args!("{host}: {error}"));
+    let mut builder = Resolver::builder_tokio().map_err(|error| failed(&error))?;
+    builder.options_mut().ip_strategy = LookupIpStrategy::Ipv4AndIpv6;
+    let resolver = builder.build().map_err(|error| failed(&error))?;
+    Ok(resolver.lookup_ip(host).await.map_err(|error| failed(&error))?.iter().collect())
 }
 
 fn client(tls: &Tls) -> Result<ClientConfig, Failure> {
