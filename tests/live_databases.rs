@@ -14,6 +14,7 @@ mod servers;
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
 use std::thread::sleep;
 use std::time::Duration;
 
@@ -293,7 +294,7 @@ fn mariadb_sessions(agent: &Agent, mariadb: &Mariadb) {
 }
 
 /// A second server that follows the first, then does not.
-fn mariadb_replica(agent: &Agent, mariadb: &Mariadb, folder: &std::path::Path, file: &str) {
+fn mariadb_replica(agent: &Agent, mariadb: &Mariadb, folder: &Path, file: &str) {
     assert_eq!(Shown::now(agent, "bookings").find("db_replication_running", &[("replica", "self")]), None);
     let replica = Mariadb::start(folder, "replica", &["--server-id=2"]);
     let source = format!(
@@ -475,4 +476,54 @@ fn pools_of_applications() {
         ["answer", "refused", "authentication"]
     );
     assert!(!agent.log().contains("hunter2"), "{}", agent.log());
+}
+
+/// Processor time and memory of an agent with these sections, after it has settled.
+fn cost(folder: &Path, sections: &str) -> (f64, f64) {
+    let agent = watch(folder, sections);
+    sleep(Duration::from_secs(3));
+    let before = databases::cpu(agent.id());
+    sleep(Duration::from_secs(6));
+    ((databases::cpu(agent.id()) - before) / 6.0, databases::resident(agent.id()) as f64 / f64::from(1 << 20))
+}
+
+/// Ten of each engine, each second: what one sample of it costs, beside an agent without any.
+#[test]
+fn what_sampling_costs() {
+    if !databases::are_here() {
+        return;
+    }
+    let folder = folder();
+    let postgres = Postgres::start(folder.path(), "postgres", "");
+    postgres.sql(&format!("CREATE ROLE sidetone LOGIN PASSWORD '{PASSWORD}'; GRANT pg_monitor TO sidetone"));
+    postgres.sql("CREATE EXTENSION pg_stat_statements");
+    postgres.pgbench(&["-i", "-q"]);
+    let bouncer = Pgbouncer::start(folder.path(), &postgres);
+    let mariadb = Mariadb::start(folder.path(), "mariadb", &["--performance-schema=ON"]);
+    for grant in
+        ["PROCESS, SLAVE MONITOR ON *.*", "SELECT ON performance_schema.*", "SELECT ON mysql.innodb_table_stats"]
+    {
+        mariadb.sql(&format!("GRANT {grant} TO sidetone IDENTIFIED BY '{PASSWORD}'"));
+    }
+    let redis = Redis::start(folder.path(), "redis", &["--requirepass", PASSWORD]);
+    let file = format!("password_file = \"{}\"", password_file(folder.path()).display());
+    let servers = [
+        ("postgresql", postgres.address),
+        ("pgbouncer", bouncer.address),
+        ("mysql", mariadb.address),
+        ("redis", redis.address),
+    ];
+    let (idle, least) = cost(folder.path(), "");
+    println!("without databases: {:.2} ms of a processor in a second, {least:.1} MiB", idle * 1e3);
+    for (engine, address) in servers {
+        let ten: String = (0..10).map(|n| section(&format!("e{n}"), engine, address, &file)).collect();
+        let (busy, memory) = cost(folder.path(), &ten);
+        let each = (busy - idle) * 1e3 / 10.0;
+        println!("{engine}: {each:.2} ms a sample, {:.2} MiB a server", (memory - least) / 10.0);
+        assert!(each < 20.0, "{engine}: {each} ms");
+    }
+    let one: String = servers.iter().map(|(engine, address)| section(engine, engine, *address, &file)).collect();
+    let (_, memory) = cost(folder.path(), &one);
+    println!("one of each: {:.1} MiB", memory - least);
+    assert!(memory - least < 16.0, "{least} MiB, {memory} MiB");
 }

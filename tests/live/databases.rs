@@ -483,10 +483,7 @@ pub fn resident(process: u32) -> u64 {
 
 /// Seconds that a process has had of processors.
 pub fn cpu(process: u32) -> f64 {
-    let text = fs::read_to_string(format!("/proc/{process}/schedstat")).expect("schedstat");
     let threads = fs::read_dir(format!("/proc/{process}/task")).expect("threads").flatten();
-    let of = |path: PathBuf| fs::read_to_string(path.join("schedstat")).unwrap_or(text.clone());
-    let nanoseconds =
-        threads.map(|thread| of(thread.path()).split(' ').next().and_then(|n| n.parse::<f64>().ok()).unwrap_or(0.0));
-    nanoseconds.sum::<f64>() / 1e9
+    let of = |path: PathBuf| fs::read_to_string(path.join("schedstat")).ok()?.split(' ').next()?.parse::<f64>().ok();
+    threads.filter_map(|thread| of(thread.path())).sum::<f64>() / 1e9
 }
