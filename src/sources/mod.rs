@@ -8,9 +8,11 @@
 pub mod db;
 pub mod host;
 mod keeper;
+mod net;
 pub mod probe;
 mod readings;
 mod slot;
+mod tls;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -11,11 +11,11 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::task::JoinHandle;
 
-use super::resp::Stream;
 use super::session::io_reason;
 use super::tls;
 use crate::config::{Database, Engine};
 use crate::sources::Failure;
+use crate::sources::net::Stream;
 
 /// Most bytes that a server may send for one sample: hundreds of times what all answers together take.
 const MAX_BYTES: u64 = 16 << 20;

@@ -2,12 +2,13 @@
 
 use std::io::{Error, ErrorKind};
 
-use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
 
 use super::session::{Refusal, io_reason};
 use super::tls;
 use crate::config::Database;
+use crate::sources::net::Stream;
 use crate::sources::{Failure, Reason};
 
 /// Longest line, and longest text of an answer, bytes; INFO of a busy server takes 20 KiB.
@@ -15,10 +16,6 @@ const MAX_LINE: u64 = 4096;
 const MAX_TEXT: usize = 1 << 20;
 /// Most texts of a list.
 const MAX_TEXTS: usize = 64;
-
-/// A connection of any kind.
-pub trait Stream: AsyncRead + AsyncWrite + Send + Sync + Unpin {}
-impl<T: AsyncRead + AsyncWrite + Send + Sync + Unpin> Stream for T {}
 
 pub struct Resp(BufReader<Box<dyn Stream>>);
 

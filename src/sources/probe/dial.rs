@@ -1,22 +1,16 @@
 //! From a name to a connection, each step timed apart.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use hickory_resolver::Resolver;
 use hickory_resolver::config::LookupIpStrategy;
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
 use super::sheet::{EXPIRY, FAMILIES, IP_PROTOCOL, LOOKUP, Sheet, TLS_VERSION};
 use super::tls;
 use crate::config::{IpVersion, Probe as Settings, Target};
+use crate::sources::net::{Stream, look_up};
 use crate::sources::{Failure, Reason};
-
-/// Plain or encrypted.
-pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
-
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
 /// How long each step took.
 #[derive(Clone, Copy, Debug, Default)]
@@ -41,30 +35,17 @@ pub async fn resolve(
     sheet: &mut Sheet,
 ) -> Result<(SocketAddr, Duration), Failure> {
     let started = Instant::now();
-    let ip = match target.host().parse::<IpAddr>() {
-        Ok(ip) => ip,
-        Err(_) => look_up(settings, target.host()).await?,
-    };
-    let time = started.elapsed();
-    sheet.set(&FAMILIES[LOOKUP], time.as_secs_f64());
-    sheet.set(&FAMILIES[IP_PROTOCOL], if ip.is_ipv4() { 4.0 } else { 6.0 });
-    Ok((SocketAddr::new(ip, target.port()), time))
-}
-
-/// Made anew each time: resolv.conf may have changed, and a cached answer says nothing about the name server.
-async fn look_up(settings: &Settings, host: &str) -> Result<IpAddr, Failure> {
-    let failed = |error: &dyn std::fmt::Display| Failure::new(Reason::Resolve, format_args!("{host}: {error}"));
-    let mut builder = Resolver::builder_tokio().map_err(|error| failed(&error))?;
-    let options = builder.options_mut();
-    options.cache_size = 0;
-    options.ip_strategy = match settings.ip {
+    let strategy = match settings.ip {
         IpVersion::Any => LookupIpStrategy::Ipv4thenIpv6,
         IpVersion::V4 => LookupIpStrategy::Ipv4Only,
         IpVersion::V6 => LookupIpStrategy::Ipv6Only,
     };
-    let resolver = builder.build().map_err(|error| failed(&error))?;
-    let found = resolver.lookup_ip(host).await.map_err(|error| failed(&error))?;
-    found.iter().next().ok_or_else(|| failed(&"no address"))
+    let found = look_up(target.host(), strategy).await?;
+    let ip = found.first().copied().ok_or_else(|| Failure::new(Reason::Resolve, "no address"))?;
+    let time = started.elapsed();
+    sheet.set(&FAMILIES[LOOKUP], time.as_secs_f64());
+    sheet.set(&FAMILIES[IP_PROTOCOL], if ip.is_ipv4() { 4.0 } else { 6.0 });
+    Ok((SocketAddr::new(ip, target.port()), time))
 }
 
 /// A TCP connection to the target, encrypted if `encrypted`.

@@ -11,10 +11,11 @@ use rsip::{Auth, Host, HostWithPort, Method, Param, Request, Response, Scheme, T
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UdpSocket;
 
-use super::dial::{self, Stream};
+use super::dial;
 use super::sheet::{FAMILIES, SIP_PHASES, SIP_STATUS, Sheet};
 use super::{answer, random};
 use crate::config::{Probe as Settings, SipTransport, Target};
+use crate::sources::net::Stream;
 use crate::sources::{Failure, Reason};
 
 /// RFC 3261 section 17.1.2.2: Timer E begins with T1 and doubles up to T2.
