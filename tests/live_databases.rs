@@ -291,6 +291,7 @@ fn mariadb_sessions(agent: &Agent, mariadb: &Mariadb) {
     let full = agent.metrics();
     assert!(full.sum("db_pool_connections", &[]) >= 9.0, "{:?}", full.by("db_pool_connections", "state"));
     drop(crowd);
+    mariadb.wait();
 }
 
 /// A second server that follows the first, then does not.

@@ -332,6 +332,11 @@ impl Mariadb {
         command.arg(format!("--socket={}", self.folder.join("socket").display()));
         command.arg(format!("--port={}", self.address.port())).args(&self.settings);
         self.server = Some(Server::start(&self.folder, "mariadb", &mut command));
+        self.wait();
+    }
+
+    /// Until it takes a connection: those that were cut off keep their places until they notice.
+    pub fn wait(&self) {
         wait_for("MariaDB", || self.client("SELECT 1").output().ok().filter(|output| output.status.success()));
     }
 
