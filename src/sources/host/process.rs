@@ -13,7 +13,7 @@ use crate::sources::{Failure, Readings, Row};
 const LABELS: &[&str] = &["process"];
 
 static FAMILIES: [Family; 7] = [
-    Family::gauge("host_process_count", "", LABELS, "Processes of this name."),
+    Family::gauge("host_processes", "", LABELS, "Processes of this name."),
     Family::counter(
         "host_process_cpu_seconds_total",
         "seconds",
@@ -230,8 +230,8 @@ mod tests {
         let mut children = [start(), start()];
         std::thread::sleep(std::time::Duration::from_millis(400));
         let both = sample(&mut reader);
-        assert_eq!(exposed(&both, "host_process_count{sidetone-test-busy}"), [2.0]);
-        assert!(exposed(&both, "host_process_count{sidetone-nobody}").is_empty());
+        assert_eq!(exposed(&both, "host_processes{sidetone-test-busy}"), [2.0]);
+        assert!(exposed(&both, "host_processes{sidetone-nobody}").is_empty());
         assert!(exposed(&both, "host_process_resident_memory_bytes{sidetone-test-busy}")[0] > 100_000.0);
         assert!(exposed(&both, "host_process_open_fds{sidetone-test-busy}")[0] >= 3.0);
         let before = exposed(&both, "host_process_cpu_seconds_total{sidetone-test-busy,user}")[0];
@@ -241,7 +241,7 @@ mod tests {
             child.wait().expect("it ends");
         }
         let none = sample(&mut reader);
-        assert_eq!(exposed(&none, "host_process_count{sidetone-test-busy}"), [0.0]);
+        assert_eq!(exposed(&none, "host_processes{sidetone-test-busy}"), [0.0]);
         assert_eq!(exposed(&none, "host_process_cpu_seconds_total{sidetone-test-busy,user}"), [before]);
         let mut again = start();
         std::thread::sleep(std::time::Duration::from_millis(200));
