@@ -255,6 +255,10 @@ fn compare_call(call: &Value, report: &Value, frames: &[Frame], theirs: &Value, 
             differences.equal(&format!("{user}: {count} behind the relay"), &on, stream[count].clone());
         }
         for count in ["lost", "duplicates", "reordered"] {
+            // What is transcoded passes through several threads of rtpengine's: on a busy machine one overtakes another.
+            if (user, count) == ("transcoded", "reordered") {
+                continue;
+            }
             differences.equal(&format!("{user}: {count} behind the relay"), &on[count], 0);
         }
         differences.equal(&format!("{user}: bytes from {party}"), &json!(bytes), packets * (RTP_HEADER + PAYLOAD));
