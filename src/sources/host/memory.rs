@@ -1,6 +1,6 @@
 //! Memory and paging: proc_meminfo(5), /proc/vmstat.
 
-use super::{Host, Reader, odd};
+use super::{ByName, Host, Reader, by_name, odd};
 use crate::numbers::Family;
 use crate::sources::{Failure, Readings, Row};
 
@@ -69,6 +69,8 @@ static FAMILIES: [Family; 49] = [
     event("host_vmstat_pgsteal_direct", "Pages taken back while a program waited."),
 ];
 
+static NAMED: ByName = ByName::new(|| by_name(&FAMILIES));
+
 pub static ROW: Row = super::row("memory", &FAMILIES, reader);
 
 fn reader(host: &Host) -> Reader {
@@ -84,13 +86,6 @@ fn reader(host: &Host) -> Reader {
     })
 }
 
-fn family(prefix: &str, key: &str, suffix: &str) -> Option<&'static Family> {
-    FAMILIES.iter().find(|family| {
-        let key_of = |name: &'static str| name.strip_prefix(prefix)?.strip_suffix(suffix);
-        key_of(family.name) == Some(key)
-    })
-}
-
 fn memory(text: &str, out: &mut Readings) -> Result<(), Failure> {
     for line in text.lines() {
         let Some((key, rest)) = line.split_once(':') else { continue };
@@ -99,7 +94,7 @@ fn memory(text: &str, out: &mut Readings) -> Result<(), Failure> {
         // "Active(anon)" is Active_anon: node_exporter's spelling.
         let key = key.replace('(', "_").replace(')', "");
         let (suffix, factor) = if words.next() == Some("kB") { ("_bytes", 1024.0) } else { ("", 1.0) };
-        if let Some(family) = family("host_memory_", &key, suffix) {
+        if let Some(family) = NAMED.get(format!("host_memory_{key}{suffix}").as_str()) {
             out.add(family, Vec::new(), number * factor);
         }
     }
@@ -109,7 +104,7 @@ fn memory(text: &str, out: &mut Readings) -> Result<(), Failure> {
 fn paging(text: &str, out: &mut Readings) -> Result<(), Failure> {
     for line in text.lines() {
         let (key, number) = line.split_once(' ').ok_or_else(|| odd("vmstat", line))?;
-        if let Some(family) = family("host_vmstat_", key, "") {
+        if let Some(family) = NAMED.get(format!("host_vmstat_{key}").as_str()) {
             out.add(family, Vec::new(), number.trim().parse().map_err(|_| odd("vmstat", line))?);
         }
     }

@@ -26,6 +26,7 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 use std::time::Duration;
 
 pub use round::Round;
@@ -153,6 +154,13 @@ pub fn names(path: &Path) -> Result<Vec<String>, Failure> {
     let mut names: Vec<String> = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok()).collect();
     names.sort_unstable();
     Ok(names)
+}
+
+/// Families by their names, for files whose words are a part of them.
+type ByName = LazyLock<HashMap<&'static str, &'static Family>>;
+
+fn by_name(families: &'static [Family]) -> HashMap<&'static str, &'static Family> {
+    families.iter().map(|family| (family.name, family)).collect()
 }
 
 /// What the kernel says is not what it should be.

@@ -1,6 +1,6 @@
 //! The kernel's protocol counters: proc_net_snmp(5), /proc/net/netstat, /proc/net/snmp6. RFC 4293, 4022 and 4113 say what they mean.
 
-use super::{Host, Reader, odd};
+use super::{ByName, Host, Reader, by_name, odd};
 use crate::numbers::Family;
 use crate::sources::{Failure, Readings, Row};
 
@@ -67,6 +67,8 @@ static FAMILIES: [Family; 46] = [
     counted("host_netstat_Icmp6_OutMsgs", "ICMPv6 messages sent."),
 ];
 
+static NAMED: ByName = ByName::new(|| by_name(&FAMILIES));
+
 pub static ROW: Row = super::row("netstat", &FAMILIES, reader);
 
 fn reader(host: &Host) -> Reader {
@@ -85,11 +87,7 @@ fn reader(host: &Host) -> Reader {
 }
 
 fn add(protocol: &str, key: &str, value: &str, out: &mut Readings) -> Result<(), Failure> {
-    let wanted = |family: &&Family| {
-        let rest = family.name.strip_prefix("host_netstat_").and_then(|name| name.strip_prefix(protocol));
-        rest.and_then(|rest| rest.strip_prefix('_')) == Some(key)
-    };
-    if let Some(family) = FAMILIES.iter().find(wanted) {
+    if let Some(family) = NAMED.get(format!("host_netstat_{protocol}_{key}").as_str()) {
         out.add(family, Vec::new(), value.parse().map_err(|_| odd(key, value))?);
     }
     Ok(())

@@ -1,6 +1,6 @@
 //! Sockets: /proc/net/sockstat, and what waits in those of UDP (proc_net_udp(5)): a queue that grows is a media server that does not read.
 
-use super::{Host, Reader, odd};
+use super::{ByName, Host, Reader, by_name, odd};
 use crate::numbers::{Family, fixed};
 use crate::sources::{Failure, Readings, Row};
 
@@ -43,6 +43,8 @@ static FAMILIES: [Family; 21] = [
 ];
 static QUEUES: &Family = &FAMILIES[20];
 
+static NAMED: ByName = ByName::new(|| by_name(&FAMILIES));
+
 pub static ROW: Row = super::row("sockets", &FAMILIES, reader);
 
 fn reader(host: &Host) -> Reader {
@@ -64,10 +66,7 @@ fn reader(host: &Host) -> Reader {
 }
 
 fn counts(file: &str, text: &str, page: f64, out: &mut Readings) -> Result<(), Failure> {
-    let find = |protocol: &str, word: &str| {
-        let wanted = format!("host_sockstat_{protocol}_{word}");
-        FAMILIES.iter().find(|family| family.name == wanted)
-    };
+    let find = |protocol: &str, word: &str| NAMED.get(format!("host_sockstat_{protocol}_{word}").as_str());
     for line in text.lines() {
         let (protocol, rest) = line.split_once(':').ok_or_else(|| odd(file, line))?;
         let mut words = rest.split_ascii_whitespace();
