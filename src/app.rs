@@ -24,7 +24,7 @@ use crate::metrics::process::ProcessCollector;
 use crate::metrics::{Workers, render};
 use crate::numbers::{Collection, Family, Kind, Value};
 use crate::serve::{self, Endpoints, Limits, MetricsError, ProbeError, Readiness, Server};
-use crate::sources::{Sources, probe::Refusal};
+use crate::sources::{Sources, probe::Refusal, sql};
 
 static BUILD_INFO: Family = Family {
     name: "sidetone_build_info",
@@ -175,6 +175,7 @@ async fn expose(all: Arc<Exposition>, deadline: Instant) -> Result<String, Metri
         }
         Ok(render(vec![
             Box::new(Workers::new(collection)),
+            Box::new(all.sources.business()),
             Box::new(Arc::clone(&all.facade)),
             Box::new(Arc::clone(&all.process)),
         ])?)
@@ -208,8 +209,9 @@ fn agent_numbers(read_at: SystemTime, out: &mut Collection) {
 
 /// The `metrics` facade takes what is named at run time; here the server's own numbers, and the workers'.
 fn install_facade() -> anyhow::Result<Arc<Facade>> {
-    let families = serve::FAMILIES.iter().chain(worker::FAMILIES);
-    let facade = Arc::new(Facade::new(families, &[(worker::PAUSE, worker::PAUSE_BOUNDS)]));
+    let families = serve::FAMILIES.iter().chain(worker::FAMILIES).chain(&sql::FAMILIES);
+    let bounds = [(worker::PAUSE, worker::PAUSE_BOUNDS), (sql::DURATION, sql::DURATION_BOUNDS)];
+    let facade = Arc::new(Facade::new(families, &bounds));
     metrics::set_global_recorder(Arc::clone(&facade)).context("a metrics recorder is installed already")?;
     Ok(facade)
 }

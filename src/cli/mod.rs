@@ -77,7 +77,7 @@ impl ConfigArgs {
     fn load(&self) -> Result<Config, ExitCode> {
         self.path().map_or_else(|| Ok(Config::default()), Config::load).map_err(|error| match error {
             // A report of its own, one paragraph a mistake.
-            ConfigError::Invalid { .. } => {
+            ConfigError::Invalid { .. } | ConfigError::Several(_) => {
                 say(&error);
                 ExitCode::FAILURE
             }

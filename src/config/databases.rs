@@ -31,6 +31,8 @@ pub struct Database {
     pub database: String,
     pub password: Password,
     pub tls: Tls,
+    /// Whether its own statistics are read.
+    pub sample: bool,
     pub interval: Option<Duration>,
     /// For one whole sample.
     pub timeout: Duration,
@@ -50,15 +52,18 @@ pub enum Engine {
     Pgbouncer,
     Mysql,
     Redis,
+    /// Through its MySQL port, for questions of packs alone.
+    Clickhouse,
 }
 
 impl Engine {
-    const NAMES: [(&'static str, Engine); 5] = [
+    const NAMES: [(&'static str, Engine); 6] = [
         ("postgresql", Engine::Postgresql),
         ("pgbouncer", Engine::Pgbouncer),
         ("mysql", Engine::Mysql),
         ("mariadb", Engine::Mysql),
         ("redis", Engine::Redis),
+        ("clickhouse", Engine::Clickhouse),
     ];
 
     /// The value of the `engine` label.
@@ -72,6 +77,7 @@ impl Engine {
             Engine::Pgbouncer => 6432,
             Engine::Mysql => 3306,
             Engine::Redis => 6379,
+            Engine::Clickhouse => 9004,
         }
     }
 
@@ -79,7 +85,7 @@ impl Engine {
         match self {
             Engine::Postgresql => "postgres",
             Engine::Pgbouncer => "pgbouncer",
-            Engine::Mysql | Engine::Redis => "",
+            Engine::Mysql | Engine::Redis | Engine::Clickhouse => "",
         }
     }
 }
@@ -189,6 +195,7 @@ fn database(section: &mut Section<'_, '_>, name: String, url: Option<Url>) -> Da
             certificate_file: section.take("certificate_file", None, path),
             key_file: section.take("key_file", None, path),
         },
+        sample: section.take("sample", engine != Engine::Clickhouse, value::boolean),
         interval: section.take("interval", None, |typed| interval(typed).map(Some)),
         timeout: section.take("timeout", Duration::from_secs(5), timeout),
         tables: section.take("tables", 20, |typed| value::count(typed, 0..=MAX_TABLES)),
@@ -200,6 +207,12 @@ fn database(section: &mut Section<'_, '_>, name: String, url: Option<Url>) -> Da
         ["tls", "engine"],
         "is \"prefer\", and Redis cannot be asked whether it has TLS",
         "write \"require\" or stricter for its TLS port, and \"disable\" for the other",
+    );
+    section.require(
+        engine != Engine::Clickhouse || !database.sample,
+        ["sample", "engine"],
+        "is true, and ClickHouse has a /metrics of its own",
+        "delete the line, and let Prometheus scrape the server's port 9363",
     );
     section.require(
         database.tls.certificate_file.is_some() == database.tls.key_file.is_some(),

@@ -14,6 +14,7 @@ mod masks;
 mod net;
 mod numbering;
 mod outcomes;
+mod packs;
 mod pools;
 mod probes;
 mod rates;
@@ -45,6 +46,12 @@ pub use labels::Labels;
 pub use limits::Limits;
 pub use numbering::Numbering;
 pub use outcomes::OutcomeRule;
+pub use packs::From as LabelFrom;
+pub use packs::{
+    Business, Column, Condition, EventSource, Events, Key, Label, LabelRule, Merge, Metric, OWN_LABELS, PERIOD, Pack,
+    Parameter, Place as LabelPlace, Query, Rule, Shape, Signature, Statement, TIMESTAMP, Tenants, TimePart, Track,
+    Update, Values, Vocabulary, Wait, Wants, Window, band,
+};
 pub use pools::{Place, Places, Pool};
 pub use probes::{Dns, Http, IpVersion, Pattern, Probe, ProbeKind, ProbeTls, Sip, SipTransport, Target};
 pub use report::{ConfigError, Problem};
@@ -97,6 +104,8 @@ pub struct Config {
     pub databases: Vec<Database>,
     /// Pools of applications that are sampled.
     pub pools: Vec<Pool>,
+    /// What is counted for the business.
+    pub business: Business,
     /// Families of User-Agents; empty: the common ones. The first that matches wins.
     pub user_agents: Vec<UserAgent>,
     /// The agent's own log.

@@ -255,12 +255,10 @@ const ONLY: [(&[&str], &[ProbeKind], &str); 6] = [
 ];
 
 /// Reads each section.
-pub(super) fn read(document: &mut Document<'_>) -> Vec<Probe> {
-    let mut names = BTreeSet::new();
-    let mut count = 0;
+/// Reads the probes of a file; `names` are those of the files before it.
+pub(super) fn read(document: &mut Document<'_>, names: &mut BTreeSet<String>) -> Vec<Probe> {
     document.sections("probes", |section| {
-        count += 1;
-        if count == MAX_PROBES + 1 {
+        if names.len() == MAX_PROBES {
             let message = format!("`probes` has more than {MAX_PROBES} sections");
             section.complain(section.place("name"), message, "spread them over several agents");
         }

@@ -1,6 +1,7 @@
 //! Each section, key by key: its default, its valid values, and what must fit together.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::time::Duration;
 
 use humantime::format_duration;
@@ -15,6 +16,7 @@ use super::limits;
 use super::net;
 use super::numbering;
 use super::outcomes;
+use super::packs;
 use super::pools;
 use super::probes;
 use super::rates;
@@ -24,7 +26,9 @@ use super::sources;
 use super::suspicious;
 use super::value::{self, Value};
 use super::zone;
-use super::{Calls, Capture, Config, Log, LogFormat, LogLevel, Media, Peer, PlayoutBuffer, Quality, Site, Web};
+use super::{
+    Business, Calls, Capture, Config, Log, LogFormat, LogLevel, Media, Peer, PlayoutBuffer, Quality, Site, Web,
+};
 
 /// Most entries that a table may be given: 10 million streams of 1 KiB are 10 GiB.
 const MAX_ENTRIES: usize = 10_000_000;
@@ -45,6 +49,7 @@ pub(super) fn config(text: &str, name: &str, bad_byte: Option<usize>) -> Result<
         None => (text, bad_byte),
     };
     let mut document = Document::parse(text, bad_byte);
+    let mut probe_names = BTreeSet::new();
     let web = web(&mut document);
     let capture = capture(&mut document);
     let config = Config {
@@ -65,7 +70,8 @@ pub(super) fn config(text: &str, name: &str, bad_byte: Option<usize>) -> Result<
         limits: limits::read(&mut document),
         sources: sources::sources(&mut document),
         host: sources::host(&mut document),
-        probes: probes::read(&mut document),
+        probes: probes::read(&mut document, &mut probe_names),
+        business: Business::default(),
         databases: databases::read(&mut document),
         pools: pools::read(&mut document),
         user_agents: agents::read(&mut document),
@@ -74,7 +80,16 @@ pub(super) fn config(text: &str, name: &str, bad_byte: Option<usize>) -> Result<
     // What names a peer is read when the peers are known.
     let outcomes = outcomes::read(&mut document, &config.peers);
     let rates = rates::read(&mut document, &config.peers);
-    document.finish(name, Config { outcomes, rates, ..config })
+    let wanted = packs::read(&mut document, &config.databases);
+    let base = Path::new(name).parent().unwrap_or(Path::new(""));
+    let included = packs::include(&mut document, wanted, base, &config.site.time_zone, probe_names);
+    let probes = [config.probes, included.probes].concat();
+    let whole = document.finish(name, Config { outcomes, rates, probes, business: included.business, ..config });
+    match (whole, included.faults) {
+        (Ok(config), faults) if faults.is_empty() => Ok(config),
+        (Ok(_), faults) => Err(ConfigError::Several(faults)),
+        (Err(fault), faults) => Err(ConfigError::Several(std::iter::once(fault).chain(faults).collect())),
+    }
 }
 
 pub(super) fn entries(value: Value<'_>) -> value::Checked<usize> {

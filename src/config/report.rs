@@ -35,6 +35,9 @@ pub enum ConfigError {
         /// How many there are.
         total: usize,
     },
+    /// Several files have mistakes.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n\n"))]
+    Several(Vec<ConfigError>),
 }
 
 /// One mistake, where it stands and what to do about it.

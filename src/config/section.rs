@@ -8,7 +8,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::report::{ConfigError, Fault, Lines, invalid};
 use super::syntax::Syntax;
-use super::value::{Checked, Value, found, nearest, shown};
+use super::value::{self, Checked, Value, found, nearest, shown};
 
 /// A document that is being read.
 pub(super) struct Document<'i> {
@@ -85,6 +85,20 @@ impl<'i> Document<'i> {
         all
     }
 
+    /// The checked value of a key that stands above all sections.
+    pub fn root<T>(&mut self, key: &'static str, default: T, check: impl FnOnce(Value<'i>) -> Checked<T>) -> T {
+        self.known.entry("").or_default().push(key);
+        let Some(value) = self.root.remove(key) else {
+            return default;
+        };
+        check(value).unwrap_or_else(|faults| {
+            for fault in faults {
+                self.complain(fault.span, format!("`{key}` {}", fault.message), fault.hint);
+            }
+            default
+        })
+    }
+
     fn read<T>(
         &mut self,
         name: &'static str,
@@ -152,6 +166,10 @@ impl<'i> Document<'i> {
     }
 }
 
+fn entries(table: DeTable<'_>) -> Vec<(Spanned<String>, Value<'_>)> {
+    table.into_iter().map(|(key, value)| (Spanned::new(key.span(), key.into_inner().into_owned()), value)).collect()
+}
+
 /// One section that is being read.
 pub(super) struct Section<'d, 'i> {
     name: &'static str,
@@ -198,6 +216,57 @@ impl<'i> Section<'_, 'i> {
             self.document.complain(self.span.clone(), message, format!("add {key} = {example}"));
         }
         self.take(key, T::default(), check)
+    }
+
+    /// Reads each table of the list `key` as a section that is called `name`.
+    pub fn tables<T>(
+        &mut self,
+        key: &'static str,
+        name: &'static str,
+        mut read: impl FnMut(&mut Section<'_, 'i>) -> T,
+    ) -> Vec<T> {
+        let example = "{ ... }";
+        let items = self.take(key, Vec::new(), |typed| value::list(typed, "sections", example));
+        items.into_iter().filter_map(|item| self.table(key, name, item, &mut read)).collect()
+    }
+
+    /// Reads one table as a section that is called `name`.
+    pub fn table<T>(
+        &mut self,
+        key: &str,
+        name: &'static str,
+        value: Value<'i>,
+        read: impl FnOnce(&mut Section<'_, 'i>) -> T,
+    ) -> Option<T> {
+        let span = value.span();
+        match value.into_inner() {
+            DeValue::Table(table) => Some(self.document.read(name, span, table, read)),
+            other => {
+                let message = format!("`{}.{key}` must be a section, not {}", self.name, found(&other));
+                self.document.complain(span, message, "write { key = value }");
+                None
+            }
+        }
+    }
+
+    /// Names and values of the table `key`, whatever they are called.
+    pub fn entries(&mut self, key: &'static str) -> Vec<(Spanned<String>, Value<'i>)> {
+        self.take(key, Vec::new(), |typed| {
+            let span = typed.span();
+            match typed.into_inner() {
+                DeValue::Table(table) => Ok(entries(table)),
+                other => value::mismatch(
+                    &Spanned::new(span, other),
+                    "a section of names and values",
+                    "write { name = value }",
+                ),
+            }
+        })
+    }
+
+    /// Everything in the section that nobody has taken.
+    pub fn rest(&mut self) -> Vec<(Spanned<String>, Value<'i>)> {
+        entries(std::mem::take(&mut self.table))
     }
 
     /// Records that none of `keys` was typed, where a section needs at least one.

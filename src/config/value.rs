@@ -95,6 +95,15 @@ pub(super) fn count(value: Value<'_>, valid: RangeInclusive<usize>) -> Checked<u
     }
 }
 
+/// A number, whole or not.
+pub(super) fn number(value: Value<'_>) -> Checked<f64> {
+    let is_number = matches!(value.get_ref(), DeValue::Integer(_) | DeValue::Float(_));
+    match f64::deserialize(ValueDeserializer::from(value.clone())) {
+        Ok(number) if is_number && number.is_finite() => Ok(number),
+        _ => mismatch(&value, "a number", "write digits only, as in 0.5 or 60"),
+    }
+}
+
 /// A string.
 pub(super) fn string(value: Value<'_>) -> Checked<String> {
     let hint = format!("write \"{}\"", found(value.get_ref()));

@@ -6,7 +6,7 @@ mod openmetrics;
 pub mod process;
 
 pub use crate::numbers::{Family, Kind};
-pub use openmetrics::{Workers, render};
+pub use openmetrics::{LabelText, Shown, Workers, render};
 
 /// Every family that this program can expose, in the order of the contract's chapters.
 pub fn catalogue() -> Vec<&'static Family> {
@@ -31,6 +31,7 @@ pub fn catalogue() -> Vec<&'static Family> {
     all.extend(crate::sources::table().flat_map(|row| row.families));
     all.extend(crate::app::FAMILIES);
     all.extend(crate::sources::FAMILIES);
+    all.extend(&crate::sources::sql::FAMILIES);
     all.extend(crate::serve::FAMILIES);
     all.extend(facade::FAMILIES);
     all.extend(process::FAMILIES);

@@ -8,7 +8,8 @@ use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, LabelSetEnc
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::{Registry, Unit};
 
-use crate::numbers::{Collection, Family, Kind, Labels, Value};
+use crate::numbers::{Collection, Family, Histogram, Kind, Labels, Value};
+use crate::sources::Blocks;
 
 /// The merged numbers of all workers, ready to be encoded once.
 #[derive(Debug)]
@@ -29,7 +30,8 @@ impl Collector for Workers {
     }
 }
 
-fn encode_family(encoder: &mut DescriptorEncoder, family: &Family, series: &[(Labels, Value)]) -> Result<(), Error> {
+/// Name, unit and type as prometheus-client wants them: it appends unit, `_total` and `_info` by itself.
+fn head(family: &Family) -> (&'static str, Option<Unit>, MetricType) {
     let metric_type = match family.kind {
         Kind::Counter => MetricType::Counter,
         Kind::Gauge => MetricType::Gauge,
@@ -37,7 +39,6 @@ fn encode_family(encoder: &mut DescriptorEncoder, family: &Family, series: &[(La
         Kind::Info => MetricType::Info,
         Kind::Untyped => MetricType::Unknown,
     };
-    // prometheus-client appends unit, `_total` and `_info` by itself.
     let ending = match family.kind {
         Kind::Counter => "_total",
         Kind::Info => "_info",
@@ -47,20 +48,20 @@ fn encode_family(encoder: &mut DescriptorEncoder, family: &Family, series: &[(La
     let suffix = format!("_{}", family.unit);
     let unit = (!family.unit.is_empty() && name.ends_with(&suffix)).then(|| Unit::Other(family.unit.to_owned()));
     let name = if unit.is_some() { name.strip_suffix(&suffix).unwrap_or(name) } else { name };
+    (name, unit, metric_type)
+}
+
+fn encode_family(encoder: &mut DescriptorEncoder, family: &Family, series: &[(Labels, Value)]) -> Result<(), Error> {
+    let (name, unit, metric_type) = head(family);
     let mut metric = encoder.encode_descriptor(name, family.help, unit.as_ref(), metric_type)?;
     let mut start = String::new();
     for (labels, value) in series {
-        let mut pairs = family.labels.iter().copied().zip(labels.iter().map(AsRef::as_ref));
-        let Some((last_name, last)) = pairs.next_back() else {
+        let pairs = family.labels.iter().copied().zip(labels.iter().map(AsRef::as_ref));
+        let Some(last) = render_labels(pairs, &mut start) else {
             // An empty label set would be written as `{}`.
             encode_value(&mut metric, value)?;
             continue;
         };
-        start.clear();
-        for (name, value) in pairs {
-            start.extend([name, "=\"", &escaped(value), "\","]);
-        }
-        start.push_str(last_name);
         let labels = Rendered { start: &start, last };
         if family.kind == Kind::Info {
             metric.encode_info(&labels)?;
@@ -69,6 +70,75 @@ fn encode_family(encoder: &mut DescriptorEncoder, family: &Family, series: &[(La
         }
     }
     Ok(())
+}
+
+/// Writes everything before the last value, and gives that value; None where there is no label.
+fn render_labels<'v>(
+    mut pairs: impl DoubleEndedIterator<Item = (&'static str, &'v str)>,
+    start: &mut String,
+) -> Option<&'v str> {
+    start.clear();
+    let (last_name, last) = pairs.next_back()?;
+    for (name, value) in pairs {
+        start.extend([name, "=\"", &escaped(value), "\","]);
+    }
+    start.push_str(last_name);
+    Some(last)
+}
+
+/// The labels of one series, rendered once for all scrapes. Labels without a value are left out.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct LabelText {
+    text: Box<str>,
+    /// Where the last value begins.
+    last: u32,
+}
+
+impl LabelText {
+    pub fn new<'v>(pairs: impl DoubleEndedIterator<Item = (&'static str, &'v str)>) -> LabelText {
+        let mut text = String::new();
+        let last = render_labels(pairs.filter(|(_, value)| !value.is_empty()), &mut text).unwrap_or_default();
+        let start = text.len() as u32;
+        text.push_str(last);
+        LabelText { text: text.into(), last: start }
+    }
+}
+
+/// The value of one series of [`Blocks`].
+pub enum Shown<'a> {
+    Plain(f64),
+    Histogram(&'a Histogram),
+}
+
+impl Collector for Blocks {
+    fn encode(&self, mut encoder: DescriptorEncoder) -> Result<(), Error> {
+        self.each(|family, series| {
+            let (name, unit, metric_type) = head(family);
+            let mut metric = encoder.encode_descriptor(name, family.help, unit.as_ref(), metric_type)?;
+            for (labels, shown) in series {
+                let (start, last) = labels.text.split_at(labels.last as usize);
+                if start.is_empty() {
+                    encode_shown(&mut metric, family, &shown)?;
+                } else {
+                    encode_shown(&mut metric.encode_family(&Rendered { start, last })?, family, &shown)?;
+                }
+            }
+            Ok(())
+        })
+    }
+}
+
+fn encode_shown(encoder: &mut MetricEncoder, family: &Family, shown: &Shown<'_>) -> Result<(), Error> {
+    match (shown, family.kind) {
+        (Shown::Plain(number), Kind::Counter) => encoder.encode_counter::<NoLabelSet, _, f64>(number, None),
+        (Shown::Plain(number), _) => encoder.encode_gauge(number),
+        (Shown::Histogram(histogram), _) => encode_histogram(encoder, histogram),
+    }
+}
+
+fn encode_histogram(encoder: &mut MetricEncoder, histogram: &Histogram) -> Result<(), Error> {
+    let buckets: Vec<(f64, u64)> = histogram.buckets().collect();
+    encoder.encode_histogram::<NoLabelSet>(histogram.sum(), histogram.count(), &buckets, None)
 }
 
 /// All labels as if they were one, whose name is everything before the last value: prometheus-client encodes the labels of a histogram
@@ -102,10 +172,7 @@ fn encode_value(encoder: &mut MetricEncoder, value: &Value) -> Result<(), Error>
         Value::Counter(count) => encoder.encode_counter::<NoLabelSet, _, u64>(count, None),
         Value::CounterFloat(sum) => encoder.encode_counter::<NoLabelSet, _, f64>(sum, None),
         Value::Gauge(level) => encoder.encode_gauge(level),
-        Value::Histogram(histogram) => {
-            let buckets: Vec<(f64, u64)> = histogram.buckets().collect();
-            encoder.encode_histogram::<NoLabelSet>(histogram.sum(), histogram.count(), &buckets, None)
-        }
+        Value::Histogram(histogram) => encode_histogram(encoder, histogram),
     }
 }
 

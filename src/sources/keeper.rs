@@ -16,8 +16,6 @@ pub struct Instance {
     pub deadline: Duration,
     /// What is shown in place of the values where a sample failed as a whole.
     pub down: Readings,
-    /// Whether the first sample waits for a moment of its own, so that not all of them, and not all hosts, ask at once.
-    pub is_spread: bool,
     /// Makes it, and makes it anew where the one before was lost.
     pub make: Box<dyn Fn() -> Box<dyn Source> + Send>,
 }
@@ -33,16 +31,18 @@ pub trait Source: Send {
 /// Samples until the runtime ends.
 pub(super) async fn keep(instance: Instance, slot: Arc<Slot>) {
     let mut kept: Option<Box<dyn Source>> = None;
-    let mut next = tokio::time::Instant::now();
-    if instance.is_spread {
-        next += instance.interval.mul_f64(share()).min(MAX_FIRST_WAIT);
-    }
+    // A moment of its own within the interval, so that not all of them, and not all hosts, ask at once; but soon for the first time.
+    let mut next = tokio::time::Instant::now() + instance.interval.mul_f64(share());
+    let mut soon = next.min(tokio::time::Instant::now() + MAX_FIRST_WAIT.mul_f64(share()));
     loop {
-        tokio::time::sleep_until(next).await;
+        tokio::time::sleep_until(soon).await;
         let source = kept.take().unwrap_or_else(|| (instance.make)());
         kept = sample(source, instance.deadline, &slot).await;
         // A sample that took longer than its interval is followed by a pause, not by the ones that it held up.
-        next = (next + instance.interval).max(tokio::time::Instant::now() + instance.interval / 4);
+        while next < tokio::time::Instant::now() + instance.interval / 4 {
+            next += instance.interval;
+        }
+        soon = next;
     }
 }
 
@@ -68,8 +68,7 @@ async fn sample(mut source: Box<dyn Source>, deadline: Duration, slot: &Slot) ->
         Ok(Err(error)) => (None, Err(Failure::new(Reason::Panic, format_args!("a fault of this program: {error}")))),
         Err(_) => {
             run.abort();
-            let text = format!("no answer within {}", humantime::format_duration(deadline));
-            (None, Err(Failure::new(Reason::Timeout, text)))
+            (None, Err(Failure::late(deadline)))
         }
     };
     slot.settle(sample, Instant::now());
@@ -118,7 +117,6 @@ mod tests {
             interval: Duration::from_millis(20),
             deadline: Duration::from_millis(10),
             down: Readings::default(),
-            is_spread: false,
             make,
         }
     }

@@ -5,13 +5,16 @@
 
 #![allow(clippy::disallowed_methods)] // Intervals, deadlines and ages are this module's business.
 
+mod business;
 pub mod db;
+pub mod events;
 pub mod host;
 mod keeper;
 mod net;
 pub mod probe;
 mod readings;
 mod slot;
+pub mod sql;
 mod tls;
 
 use std::sync::Arc;
@@ -22,6 +25,7 @@ use tokio::runtime::Runtime;
 use crate::config::Config;
 use crate::numbers::{Collection, Family};
 
+pub use business::Blocks;
 pub use keeper::{Instance, Sampling, Source};
 pub use readings::{Failure, Reading, Readings, Reason};
 pub use slot::FAMILIES;
@@ -64,6 +68,7 @@ pub struct Sources {
     names: host::Prefix,
     modules: Arc<probe::Modules>,
     round: Arc<host::Round>,
+    board: Arc<business::Board>,
     /// Ends with its owner, without waiting for whatever hangs.
     runtime: Option<Runtime>,
 }
@@ -100,11 +105,23 @@ impl Sources {
                 }
             }
         }
+        let board = Arc::new(business::Board::default());
+        for instance in sql::instances(config, &board) {
+            let slot = slot(&instance.name, instance.interval, instance.deadline, instance.down.clone());
+            runtime.spawn(keeper::keep(instance, slot));
+        }
         let round = Arc::new(round);
         round.start()?;
         runtime.spawn(Arc::clone(&round).watch());
         let modules = Arc::new(probe::Modules::new(config));
-        Ok(Sources { slots, names: host::Prefix::new(config.host.prefix), modules, round, runtime: Some(runtime) })
+        Ok(Sources {
+            slots,
+            names: host::Prefix::new(config.host.prefix),
+            modules,
+            round,
+            board,
+            runtime: Some(runtime),
+        })
     }
 
     /// Adds what is known and not too old.
@@ -113,6 +130,11 @@ impl Sources {
         for slot in &self.slots {
             slot.collect(now, &self.names, out);
         }
+    }
+
+    /// What packs count.
+    pub fn business(&self) -> Blocks {
+        self.board.shown(Instant::now(), Vec::new())
     }
 }
 

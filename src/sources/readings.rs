@@ -1,6 +1,7 @@
 //! What one sample said: values, and what was wrong with it.
 
 use std::fmt;
+use std::time::Duration;
 
 use crate::numbers::{Collection, Family, Kind, Labels, Value};
 
@@ -93,6 +94,11 @@ impl Failure {
             shown.push_str(reason.name());
         }
         Failure { reason, text: shown }
+    }
+
+    /// No answer in time.
+    pub fn late(limit: Duration) -> Failure {
+        Failure::new(Reason::Timeout, format_args!("no answer within {}", humantime::format_duration(limit)))
     }
 
     /// A file that is there and cannot be read.

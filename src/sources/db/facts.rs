@@ -114,6 +114,11 @@ impl Fact {
 pub struct Row(pub Vec<(String, Option<String>)>);
 
 impl Row {
+    /// Whether there is such a column.
+    pub fn has(&self, column: &str) -> bool {
+        self.0.iter().any(|(name, _)| name == column)
+    }
+
     pub fn text(&self, column: &str) -> Option<&str> {
         self.0.iter().find(|(name, _)| name == column)?.1.as_deref()
     }

@@ -20,9 +20,10 @@ use super::{Failure, Instance, Readings, Reason, Row, Sampling, Source, Start};
 use crate::config::{Config, Database, Engine};
 use crate::numbers::{Labels, fixed};
 
+pub use facts::Row as Answer;
 use facts::{Memory, Part, Tally};
 use families::{ATTEMPTS, FAMILIES, PROBE_DURATION, UP};
-use session::{Refusal, Session};
+pub use session::{Purpose, Refusal, Session};
 
 /// Both kinds of source about databases.
 pub static ROWS: &[&Row] = &[&ROW, &pool::ROW];
@@ -55,11 +56,10 @@ fn all(config: &Config) -> Vec<Instance> {
             interval: database.interval.unwrap_or(INTERVAL),
             deadline: database.timeout + GRACE,
             down,
-            is_spread: true,
             make: Box::new(move || Box::new(Server::new(Arc::clone(&settings)))),
         }
     };
-    config.databases.iter().map(instance).collect()
+    config.databases.iter().filter(|database| database.sample).map(instance).collect()
 }
 
 fn labels(database: &Database) -> Labels {
@@ -141,7 +141,7 @@ impl Server {
     async fn connect(&mut self) -> Result<Session, Failure> {
         // Counted as failed until it has not: it may be given up on the way.
         self.attempts[0] += 1;
-        let session = Session::open(&self.settings).await?;
+        let session = Session::open(&self.settings, Purpose::Statistics).await?;
         self.attempts[0] -= 1;
         self.attempts[1] += 1;
         Ok(session)
@@ -193,5 +193,6 @@ fn parts(engine: Engine) -> &'static [Part] {
         Engine::Pgbouncer => &pgbouncer::PARTS,
         Engine::Mysql => &mysql::PARTS,
         Engine::Redis => &redis::PARTS,
+        Engine::Clickhouse => &[],
     }
 }

@@ -35,7 +35,6 @@ fn all(config: &Config) -> Vec<Instance> {
             interval: pool.interval.unwrap_or(INTERVAL),
             deadline: pool.timeout + GRACE,
             down: Readings::default(),
-            is_spread: true,
             make: Box::new(move || Box::new(Application(Arc::clone(&pool)))),
         }
     };

@@ -35,7 +35,7 @@ impl Relay {
         // sqlx puts the name of PostgreSQL's sockets behind a folder.
         let file = match settings.engine {
             Engine::Postgresql | Engine::Pgbouncer => format!(".s.PGSQL.{}", settings.port),
-            Engine::Mysql | Engine::Redis => String::new(),
+            Engine::Mysql | Engine::Redis | Engine::Clickhouse => String::new(),
         };
         let outside: Box<dyn Stream> = match settings.host.starts_with('/') {
             true => Box::new(UnixStream::connect(PathBuf::from(&settings.host).join(&file)).await.map_err(failed)?),

@@ -50,8 +50,17 @@ impl From<Refusal> for Failure {
     }
 }
 
+/// What a connection is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// The server's own numbers.
+    Statistics,
+    /// Questions about tables; their limits are those of each transaction, which PgBouncer hands on.
+    Questions,
+}
+
 impl Session {
-    pub async fn open(settings: &Database) -> Result<Session, Failure> {
+    pub async fn open(settings: &Database, purpose: Purpose) -> Result<Session, Failure> {
         let password = password(&settings.password)?;
         let password = password.as_deref();
         let link = match settings.engine {
@@ -60,25 +69,26 @@ impl Session {
                 let (relay, socket) = Relay::open(settings).await?;
                 let failed = |error: sqlx::Error| cut(&relay).unwrap_or_else(|| failure(&error));
                 match engine {
-                    Engine::Mysql => {
+                    Engine::Mysql | Engine::Clickhouse => {
                         let link = my_sql(settings, &socket, password).connect().await.map_err(failed)?;
                         Link::Mysql(link, relay)
                     }
                     _ => {
-                        let link = postgres(settings, &socket, password).connect().await.map_err(failed)?;
+                        let link = postgres(settings, purpose, &socket, password).connect().await.map_err(failed)?;
                         Link::Postgres(link, relay)
                     }
                 }
             }
         };
         let mut session = Session { link, about: About::default(), schema: String::new() };
-        session.look_around(settings).await?;
+        session.look_around(settings, purpose).await?;
         Ok(session)
     }
 
     /// What later questions depend on.
-    async fn look_around(&mut self, settings: &Database) -> Result<(), Failure> {
+    async fn look_around(&mut self, settings: &Database, purpose: Purpose) -> Result<(), Failure> {
         match settings.engine {
+            Engine::Postgresql if purpose == Purpose::Questions => {}
             Engine::Postgresql => {
                 if let Link::Postgres(link, _) = &self.link {
                     self.about.version = link.server_version_num().unwrap_or(0);
@@ -95,14 +105,16 @@ impl Session {
                 let text = |name| found.first().and_then(|row| row.text(name)).unwrap_or_default();
                 let (version, is_mariadb) = mysql::version(text("version"));
                 self.about = About { version, is_mariadb, counts_statements: text("statements") == "1" };
-                self.set_limits(settings.timeout).await?;
+                if purpose == Purpose::Statistics {
+                    self.set_limits(settings.timeout).await?;
+                }
             }
             Engine::Redis => {
                 let found = self.rows("INFO server".to_owned(), 1).await?;
                 let version = found.first().and_then(|row| row.text("redis_version")).unwrap_or_default();
                 self.about.version = mysql::number(version);
             }
-            Engine::Pgbouncer => {}
+            Engine::Pgbouncer | Engine::Clickhouse => {}
         }
         Ok(())
     }
@@ -190,7 +202,7 @@ fn server_limit(timeout: Duration) -> Duration {
     timeout / 2
 }
 
-fn postgres(settings: &Database, socket: &Path, password: Option<&str>) -> PgConnectOptions {
+fn postgres(settings: &Database, purpose: Purpose, socket: &Path, password: Option<&str>) -> PgConnectOptions {
     let Tls { mode, ca_file, certificate_file, key_file } = &settings.tls;
     let mode = match mode {
         TlsMode::Disable => PgSslMode::Disable,
@@ -212,7 +224,7 @@ fn postgres(settings: &Database, socket: &Path, password: Option<&str>) -> PgCon
         .statement_cache_capacity(0)
         .ssl_mode(mode)
         .disable_statement_logging();
-    if settings.engine == Engine::Postgresql {
+    if settings.engine == Engine::Postgresql && purpose == Purpose::Statistics {
         let limit = server_limit(settings.timeout).as_millis().to_string();
         let limits = [
             ("default_transaction_read_only", "on"),

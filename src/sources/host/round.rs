@@ -89,8 +89,7 @@ impl Round {
         while !lock(&self.state).is_over {
             tokio::time::sleep(WATCH_INTERVAL).await;
             let Some(member) = self.late(Instant::now()) else { continue };
-            let text = format!("no answer within {}", humantime::format_duration(member.deadline));
-            member.slot.settle(Err(Failure::new(Reason::Timeout, text)), Instant::now());
+            member.slot.settle(Err(Failure::late(member.deadline)), Instant::now());
             if let Err(error) = self.start() {
                 tracing::error!("the host is not read any more: a thread cannot be started: {error}");
                 return;

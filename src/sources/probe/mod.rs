@@ -53,7 +53,6 @@ fn instances(config: &Config) -> Vec<Instance> {
             interval: settings.interval,
             deadline: settings.timeout * attempts + MARGIN,
             down: down.readings,
-            is_spread: true,
             make: Box::new(move || {
                 let prober = Prober { settings: Arc::clone(&settings), gate: Arc::clone(&gate) };
                 Box::new(Asking { prober, target: target.clone(), tally: Arc::clone(&tally) })
@@ -132,7 +131,7 @@ impl Prober {
             let started = Instant::now();
             let answer =
                 tokio::time::timeout(self.settings.timeout, self.attempt(target, permission, &mut sheet)).await;
-            let answer = answer.unwrap_or_else(|_| Err(late(self.settings.timeout)));
+            let answer = answer.unwrap_or_else(|_| Err(Failure::late(self.settings.timeout)));
             tally.count(&answer);
             let failure = answer.err();
             if failure.is_some() && attempts <= self.settings.retries {
@@ -169,10 +168,6 @@ impl Prober {
 fn random() -> u64 {
     use std::hash::BuildHasher as _;
     std::hash::RandomState::new().hash_one(Instant::now())
-}
-
-fn late(timeout: Duration) -> Failure {
-    Failure::new(Reason::Timeout, format_args!("no answer within {}", humantime::format_duration(timeout)))
 }
 
 /// Asks what somebody names in a request to `/probe`.
@@ -224,7 +219,7 @@ impl Modules {
             let mut sheet = Sheet::new(settings);
             sheet.set(&FAMILIES[sheet::SUCCESS], 0.0);
             sheet.set(&FAMILIES[sheet::DURATION], limit.as_secs_f64());
-            sheet.readings.complain(late(limit));
+            sheet.readings.complain(Failure::late(limit));
             sheet.readings
         }))
     }
