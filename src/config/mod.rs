@@ -48,9 +48,9 @@ pub use numbering::Numbering;
 pub use outcomes::OutcomeRule;
 pub use packs::From as LabelFrom;
 pub use packs::{
-    Business, Column, Condition, EventSource, Events, Key, Label, LabelRule, Merge, Metric, OWN_LABELS, PERIOD, Pack,
-    Parameter, Place as LabelPlace, Query, Rule, Shape, Signature, Statement, TIMESTAMP, Tenants, TimePart, Track,
-    Update, Values, Vocabulary, Wait, Wants, Window, band,
+    Business, Column, Condition, EventSource, Events, Key, Label, LabelRule, MINIMUM_GROUP, Merge, Metric, OWN_LABELS,
+    PERIOD, Pack, Parameter, Place as LabelPlace, Query, Rule, Shape, Signature, Statement, TIMESTAMP, Tenants,
+    TimePart, Track, Update, Values, Vocabulary, Wait, Wants, Window, band,
 };
 pub use pools::{Place, Places, Pool};
 pub use probes::{Dns, Http, IpVersion, Pattern, Probe, ProbeKind, ProbeTls, Sip, SipTransport, Target};

@@ -264,6 +264,11 @@ impl<'i> Section<'_, 'i> {
         })
     }
 
+    /// Whether a text was typed for `key`, which is not taken yet.
+    pub fn is_text(&self, key: &str) -> bool {
+        self.table.get(key).is_some_and(|value| value.get_ref().is_str())
+    }
+
     /// Everything in the section that nobody has taken.
     pub fn rest(&mut self) -> Vec<(Spanned<String>, Value<'i>)> {
         entries(std::mem::take(&mut self.table))

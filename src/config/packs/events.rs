@@ -81,6 +81,8 @@ pub struct Wait {
     pub update: Update,
     /// Whether only the first of a track counts.
     pub first: bool,
+    /// A counter of those that were answered.
+    pub count: Option<Update>,
 }
 
 /// Reads the rules of a file.
@@ -104,7 +106,7 @@ fn rule(section: &mut Section<'_, '_>, reading: &Reading<'_>) -> Option<Rule> {
     let events = section.take_required("event", "\"order.created\"", event_names);
     let distinct: Option<String> = section.take("distinct", None, |typed| value::text(typed).map(Some));
     let found = section.take("metric", None, |typed| metric(typed, reading.vocabulary).map(Some));
-    let labels = labels::read(section, reading.aliases);
+    let labels = labels::read(section, reading.lists);
     let free = if distinct.is_some() { &[PERIOD][..] } else { &[] };
     let Some(found) = found else {
         section.complain(
@@ -211,7 +213,7 @@ pub(super) fn tracks(document: &mut Document<'_>, reading: &Reading<'_>) -> Vec<
 }
 
 fn track(section: &mut Section<'_, '_>, reading: &Reading<'_>) -> Track {
-    let labels = labels::read(section, reading.aliases);
+    let labels = labels::read(section, reading.lists);
     let idle = Duration::from_secs(1)..=Duration::from_secs(7 * 24 * 3600);
     let mut track = Track {
         name: section.take_required("name", "\"chat\"", name),
@@ -265,7 +267,7 @@ fn own_update(section: &mut Section<'_, '_>, reading: &Reading<'_>) -> Option<Up
     let found = section.take_required("metric", "\"business_session_entries_total\"", |typed| {
         metric(typed, reading.vocabulary).map(Some)
     });
-    let labels = labels::read(section, reading.aliases);
+    let labels = labels::read(section, reading.lists);
     found.map(|metric| update(section, "labels", metric, &labels, &[]))
 }
 
@@ -273,9 +275,10 @@ fn wait(section: &mut Section<'_, '_>, reading: &Reading<'_>) -> Option<Wait> {
     let from = section.take_required("from", "\"message.received\"", event_names);
     let to = section.take_required("to", "\"message.sent\"", event_names);
     let first = section.take("first", false, value::boolean);
+    let count = own(section, "count", reading);
     let update = own_update(section, reading)?;
     if update.metric.family.kind != Kind::Histogram {
         section.complain(section.place("metric"), "`waits.metric` is no histogram", "name a histogram");
     }
-    Some(Wait { from, to, update, first })
+    Some(Wait { from, to, update, first, count })
 }

@@ -105,11 +105,21 @@ pub fn band(bounds: &[f64], at: usize) -> String {
 /// Aliases of staff, by the name of their list.
 pub(super) type Aliases = BTreeMap<String, BTreeMap<String, String>>;
 
+/// Patterns and what they stand for, by the name of their list.
+pub(super) type Groups = BTreeMap<String, Vec<(String, String)>>;
+
+/// What labels may refer to.
+#[derive(Clone, Copy)]
+pub(super) struct Lists<'a> {
+    pub aliases: &'a Aliases,
+    pub groups: &'a Groups,
+}
+
 /// Reads `labels = { ... }`.
-pub(super) fn read(section: &mut Section<'_, '_>, aliases: &Aliases) -> Vec<Label> {
+pub(super) fn read(section: &mut Section<'_, '_>, lists: Lists<'_>) -> Vec<Label> {
     let mut all = Vec::new();
     for (name, value) in section.entries("labels") {
-        if let Some(rule) = rule(section, &name, value, aliases) {
+        if let Some(rule) = rule(section, &name, value, lists) {
             all.push(Label { name: name.into_inner(), rule });
         }
     }
@@ -120,7 +130,7 @@ fn rule<'i>(
     section: &mut Section<'_, 'i>,
     name: &Spanned<String>,
     value: Value<'i>,
-    aliases: &Aliases,
+    lists: Lists<'_>,
 ) -> Option<LabelRule> {
     let checked = match value.get_ref() {
         DeValue::String(_) => value::text(value).map(LabelRule::Fixed),
@@ -134,7 +144,7 @@ fn rule<'i>(
             };
             Ok(LabelRule::From(from))
         }),
-        _ => return section.table("labels", "label", value, |label| described(label, aliases)).flatten(),
+        _ => return section.table("labels", "label", value, |label| described(label, lists)).flatten(),
     };
     match checked {
         Ok(rule) => Some(rule),
@@ -147,7 +157,7 @@ fn rule<'i>(
     }
 }
 
-fn described(section: &mut Section<'_, '_>, aliases: &Aliases) -> Option<LabelRule> {
+fn described(section: &mut Section<'_, '_>, lists: Lists<'_>) -> Option<LabelRule> {
     let parts = [("hour", TimePart::Hour), ("weekday", TimePart::Weekday)];
     if let Some(part) = section.take("time", None, |typed| value::choice(typed, &parts).map(Some)) {
         return Some(LabelRule::Time(part));
@@ -159,7 +169,7 @@ fn described(section: &mut Section<'_, '_>, aliases: &Aliases) -> Option<LabelRu
     let listed = section.take("values", None, |typed| value_names(typed).map(Some));
     let top = section.take("top", None, |typed| value::count(typed, 1..=MAX_VALUES).map(Some));
     let mapped = words(section, "map").map(|map| Values::Mapped(map.into_iter().collect()));
-    let grouped = words(section, "groups").map(Values::Grouped);
+    let grouped = groups(section, lists.groups).map(Values::Grouped);
     let bands = section.take("bands", None, |typed| numbers(typed).map(Some));
     let alias: Option<String> = section.take("alias", None, |typed| value::text(typed).map(Some));
     let present = section.take("present", None, |typed| value::text(typed).map(Some));
@@ -172,7 +182,7 @@ fn described(section: &mut Section<'_, '_>, aliases: &Aliases) -> Option<LabelRu
             .into_iter()
             .for_each(|fault| section.complain(fault.span, format!("`label.from` {}", fault.message), fault.hint));
     }
-    let alias = alias.map(|list| Values::Alias(aliases.get(&list).cloned().unwrap_or_default()));
+    let alias = alias.map(|list| Values::Alias(lists.aliases.get(&list).cloned().unwrap_or_default()));
     let present =
         present.map(|present| Values::Present { present, absent: absent.unwrap_or_else(|| "false".to_owned()) });
     let ways =
@@ -195,6 +205,22 @@ fn described(section: &mut Section<'_, '_>, aliases: &Aliases) -> Option<LabelRu
         );
     }
     Some(LabelRule::From(From { name: name.into_inner(), values, missing, other }))
+}
+
+/// Patterns, or the name of a list of them.
+fn groups(section: &mut Section<'_, '_>, known: &Groups) -> Option<Vec<(String, String)>> {
+    if !section.is_text("groups") {
+        return words(section, "groups");
+    }
+    section.take("groups", None, |typed| {
+        let span = typed.span();
+        let name = value::text(typed)?;
+        let names = known.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
+        match known.get(&name) {
+            Some(list) => Ok(Some(list.clone())),
+            None => fault(span, format!("names {name:?}, which is no list of [groups]"), format!("known: {names}")),
+        }
+    })
 }
 
 /// Pairs of words in the order of the file.

@@ -74,7 +74,7 @@ pub struct Tenants {
 struct Reading<'a> {
     vocabulary: &'a Vocabulary,
     words: BTreeMap<String, String>,
-    aliases: &'a labels::Aliases,
+    lists: labels::Lists<'a>,
     has_tenants: bool,
     is_medical: bool,
 }
@@ -90,7 +90,10 @@ struct Settings {
     minimum_group: Option<usize>,
     words: BTreeMap<String, String>,
     aliases: labels::Aliases,
+    groups: labels::Groups,
     tenants: BTreeMap<String, String>,
+    /// Queries that are not asked.
+    without: Vec<Spanned<String>>,
 }
 
 /// What the main file says of packs, before they are read.
@@ -107,6 +110,8 @@ pub(super) struct Included {
     pub probes: Vec<Probe>,
     /// Of all files.
     probe_names: BTreeSet<String>,
+    /// What no pack has, though `[[packs]] without` names it.
+    unknown: Vec<Spanned<String>>,
     pub faults: Vec<ConfigError>,
 }
 
@@ -142,11 +147,10 @@ fn settings(section: &mut Section<'_, '_>, databases: &[Database], names: &mut B
         }
     });
     let words = texts(section, "names");
-    let aliases = section.entries("aliases").into_iter().filter_map(|(list, typed)| {
-        let found = section.table("aliases", "aliases", typed, |section| plain(section.rest()));
-        found.map(|found| (list.into_inner(), found))
-    });
+    let typed = section.entries("aliases");
+    let aliases = lists(section, "aliases", typed).into_iter().map(|(list, pairs)| (list, pairs.into_iter().collect()));
     let aliases = aliases.collect();
+    let typed = section.entries("groups");
     Settings {
         name: own,
         place: section.place("name"),
@@ -156,8 +160,31 @@ fn settings(section: &mut Section<'_, '_>, databases: &[Database], names: &mut B
         minimum_group: section.take("minimum_group", None, |typed| minimum(typed).map(Some)),
         words,
         aliases,
+        groups: lists(section, "groups", typed),
         tenants: texts(section, "tenants"),
+        without: section.take("without", Vec::new(), |typed| {
+            let items = value::list(typed, "names of queries", "\"agents\"")?;
+            value::each(items, name)
+        }),
     }
+}
+
+/// Pairs in the order of the file, by the names of their lists.
+fn lists<'i>(section: &mut Section<'_, 'i>, key: &str, typed: Vec<(Spanned<String>, Value<'i>)>) -> labels::Groups {
+    let each = typed.into_iter().filter_map(|(list, typed)| {
+        let found = section.table(key, "list", typed, |section| pairs(section.rest()));
+        found.map(|found| (list.into_inner(), found))
+    });
+    each.collect()
+}
+
+fn pairs(mut entries: Vec<(Spanned<String>, Value<'_>)>) -> Vec<(String, String)> {
+    entries.sort_by_key(|(name, _)| name.span().start);
+    let text = |(name, typed): (Spanned<String>, Value<'_>)| {
+        let shown = typed.get_ref().as_str().map_or_else(|| value::found(typed.get_ref()), str::to_owned);
+        (name.into_inner(), shown)
+    };
+    entries.into_iter().map(text).collect()
 }
 
 fn minimum(value: Value<'_>) -> Checked<usize> {
@@ -170,11 +197,7 @@ fn texts(section: &mut Section<'_, '_>, key: &'static str) -> BTreeMap<String, S
 }
 
 fn plain(entries: Vec<(Spanned<String>, Value<'_>)>) -> BTreeMap<String, String> {
-    let text = |(name, typed): (Spanned<String>, Value<'_>)| {
-        let shown = typed.get_ref().as_str().map_or_else(|| value::found(typed.get_ref()), str::to_owned);
-        (name.into_inner(), shown)
-    };
-    entries.into_iter().map(text).collect()
+    pairs(entries).into_iter().collect()
 }
 
 /// Reads the folders and files that `wanted` names, from the folder `base`; `probe_names` are those of the main file.
@@ -185,7 +208,13 @@ pub(super) fn include(
     site: &TimeZone,
     probe_names: BTreeSet<String>,
 ) -> Included {
-    let mut included = Included { business: Business::default(), probes: Vec::new(), probe_names, faults: Vec::new() };
+    let mut included = Included {
+        business: Business::default(),
+        probes: Vec::new(),
+        probe_names,
+        unknown: Vec::new(),
+        faults: Vec::new(),
+    };
     let mut vocabulary = Vocabulary::default();
     if !wanted.include.is_empty() {
         vocabulary = Vocabulary::shipped();
@@ -206,6 +235,10 @@ pub(super) fn include(
             let message = format!("`packs.name` is {:?}, and no pack of that name is included", settings.name);
             let hint = format!("add include = [\"packs/{}\"] above the first section", settings.name);
             document.complain(settings.place.clone(), message, hint);
+        }
+        for unknown in &included.unknown {
+            let message = format!("`packs.without` names {:?}, which is no query of the pack", unknown.get_ref());
+            document.complain(unknown.span(), message, "sidetone check says nothing of those that it knows");
         }
         included.business.sources = sources::finish(document, wanted.sources, &included.business.packs);
     }
@@ -233,6 +266,7 @@ struct Draft {
     medical: bool,
     minimum_group: usize,
     words: BTreeMap<String, String>,
+    groups: labels::Groups,
     tenants: Option<Tenants>,
     queries: Vec<Query>,
     rules: Vec<Rule>,
@@ -258,7 +292,7 @@ fn read_pack(
             }
         };
         let mut document = Document::parse(&text, None);
-        taken |= head(&mut document, settings, &mut draft);
+        taken |= head(&mut document, settings, site, &mut draft);
         vocabulary.read(&mut document);
         body(&mut document, &mut draft, vocabulary, &mut query_names);
         let probes = probes::read(&mut document, &mut included.probe_names);
@@ -268,12 +302,13 @@ fn read_pack(
         }
     }
     if taken && !draft.name.is_empty() {
+        included.unknown.extend(draft.unknown());
         included.business.packs.push(draft.finish(site));
     }
 }
 
 /// Reads `[pack]`, `[names]` and `[tenants]`; says whether there is a pack.
-fn head(document: &mut Document<'_>, settings: &[Settings], draft: &mut Draft) -> bool {
+fn head(document: &mut Document<'_>, settings: &[Settings], site: &TimeZone, draft: &mut Draft) -> bool {
     let (found, medical, minimum_group) = document.section("pack", |section| {
         let found: Option<String> = section.take("name", None, |typed| name(typed).map(Some));
         let medical = section.take("medical", false, value::boolean);
@@ -287,6 +322,10 @@ fn head(document: &mut Document<'_>, settings: &[Settings], draft: &mut Draft) -
         (found, medical, minimum)
     });
     let words = document.section("names", |section| plain(section.rest()));
+    let groups = document.section("groups", |section| {
+        let typed = section.rest();
+        lists(section, "groups", typed)
+    });
     if let Some(name) = &found {
         draft.name.clone_from(name);
         (draft.medical, draft.minimum_group) = (medical, minimum_group);
@@ -295,8 +334,12 @@ fn head(document: &mut Document<'_>, settings: &[Settings], draft: &mut Draft) -
         }
     }
     draft.words.extend(words);
-    let known = draft.settings.words.clone();
-    draft.words.extend(known);
+    draft.groups.extend(groups);
+    let Settings { words, groups, time_zone, .. } = draft.settings.clone();
+    let zone = time_zone.unwrap_or_else(|| site.clone());
+    draft.words.insert("zone".to_owned(), format!("'{}'", zone.iana_name().unwrap_or("UTC")));
+    draft.words.extend(words);
+    draft.groups.extend(groups);
     let words = &draft.words;
     let aliases = draft.settings.tenants.clone();
     let tenants = document.section("tenants", |section| {
@@ -315,11 +358,11 @@ fn head(document: &mut Document<'_>, settings: &[Settings], draft: &mut Draft) -
 
 /// Reads what the pack asks and counts.
 fn body(document: &mut Document<'_>, draft: &mut Draft, vocabulary: &Vocabulary, names: &mut BTreeSet<String>) {
-    let aliases = draft.settings.aliases.clone();
+    let (aliases, groups) = (draft.settings.aliases.clone(), draft.groups.clone());
     let reading = Reading {
         vocabulary,
         words: draft.words.clone(),
-        aliases: &aliases,
+        lists: labels::Lists { aliases: &aliases, groups: &groups },
         has_tenants: draft.tenants.is_some(),
         is_medical: draft.settings.medical.unwrap_or(draft.medical),
     };
@@ -330,8 +373,16 @@ fn body(document: &mut Document<'_>, draft: &mut Draft, vocabulary: &Vocabulary,
 }
 
 impl Draft {
+    /// Names of `without` that are no queries.
+    fn unknown(&self) -> Vec<Spanned<String>> {
+        let is_known = |name: &&Spanned<String>| self.queries.iter().any(|query| query.name == *name.get_ref());
+        self.settings.without.iter().filter(|name| !is_known(name)).cloned().collect()
+    }
+
     fn finish(self, site: &TimeZone) -> Pack {
         let medical = self.settings.medical.unwrap_or(self.medical);
+        let is_asked = |query: &Query| self.settings.without.iter().all(|name| *name.get_ref() != query.name);
+        let queries = self.queries.into_iter().filter(is_asked).collect();
         let wanted = self.settings.minimum_group.unwrap_or(self.minimum_group);
         Pack {
             name: self.name,
@@ -341,7 +392,7 @@ impl Draft {
             // Never below for patients, whatever is configured.
             minimum_group: if medical { wanted.max(MINIMUM_GROUP) } else { wanted },
             tenants: self.tenants,
-            queries: self.queries,
+            queries,
             rules: self.rules,
             tracks: self.tracks,
             shapes: self.shapes,

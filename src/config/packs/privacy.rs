@@ -51,7 +51,8 @@ const WORDS: [&str; 42] = [
     "birthday",
 ];
 /// Names of things that end like one of a person's.
-const HARMLESS: [&str; 11] = [
+const HARMLESS: [&str; 12] = [
+    "browser_name",
     "journey_name",
     "campaign_name",
     "service_name",

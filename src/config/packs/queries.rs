@@ -27,11 +27,15 @@ pub struct Query {
     pub clickhouse: Option<Statement>,
     pub windows: Vec<Window>,
     pub interval: Duration,
+    /// How often windows of more than a day are asked for.
+    pub long_interval: Option<Duration>,
     /// For one run of one window.
     pub timeout: Duration,
     pub labels: Vec<Label>,
     pub values: Vec<Column>,
     pub group_size: Option<String>,
+    /// What becomes of the sizes of rows of one series.
+    pub group_merge: Merge,
     pub zeros: bool,
     pub has_tenant: bool,
     /// Whether the medical profile may see it.
@@ -50,11 +54,13 @@ pub struct Column {
 }
 
 /// Where a label of a series comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Place {
     Window,
     /// One of the query's labels.
     Label(usize),
+    /// Always the same for this column.
+    Fixed(String),
 }
 
 /// What becomes of rows of one series.
@@ -66,6 +72,9 @@ pub enum Merge {
     /// The first stays.
     Keep,
 }
+
+const MERGES: [(&str, Merge); 4] =
+    [("sum", Merge::Sum), ("max", Merge::Max), ("min", Merge::Min), ("none", Merge::Keep)];
 
 /// A time that ends now, or that ended when such a time began.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -101,6 +110,11 @@ impl Window {
         Window::ALL.iter().find(|(_, window)| *window == self).map_or("", |(name, _)| name)
     }
 
+    /// Whether it is of more than two days.
+    pub fn is_long(self) -> bool {
+        matches!(self, Window::Month | Window::Last(2..) | Window::Before(2..))
+    }
+
     /// Whether it begins at somebody's midnight.
     pub fn has_zone(self) -> bool {
         matches!(self, Window::Today | Window::Yesterday | Window::Month)
@@ -127,13 +141,14 @@ fn query(section: &mut Section<'_, '_>, reading: &Reading<'_>, names: &mut BTree
     let (sql, mysql, clickhouse) = (statement("sql"), statement("mysql"), statement("clickhouse"));
     section.require_one_of(["sql", "mysql"], "\"SELECT ...\"");
     let windows = section.take("windows", Vec::new(), windows);
-    let labels = labels::read(section, reading.aliases);
+    let labels = labels::read(section, reading.lists);
     let query = Query {
         name: own,
         sql: sql.or_else(|| mysql.clone()).unwrap_or_default(),
         mysql,
         clickhouse,
         interval: section.take("interval", Duration::from_secs(60), interval),
+        long_interval: section.take("long_interval", None, |typed| interval(typed).map(Some)),
         timeout: section.take("timeout", Duration::from_secs(10), |typed| {
             value::duration(typed, Duration::from_millis(100)..=Duration::from_secs(300))
         }),
@@ -141,6 +156,7 @@ fn query(section: &mut Section<'_, '_>, reading: &Reading<'_>, names: &mut BTree
         windows,
         labels,
         group_size: section.take("group_size", None, |typed| value::text(typed).map(Some)),
+        group_merge: section.take("group_merge", Merge::Sum, |typed| value::choice(typed, &MERGES[..2])),
         zeros: section.take("zeros", false, value::boolean),
         has_tenant: section.take("tenant", true, value::boolean) && reading.has_tenants,
         medical: section.take("medical", true, value::boolean),
@@ -186,10 +202,9 @@ fn windows(value: Value<'_>) -> Checked<Vec<Window>> {
 }
 
 fn values(section: &mut Section<'_, '_>, known: &Vocabulary, labels: &[Label], is_windowed: bool) -> Vec<Column> {
-    let merges = [("sum", Merge::Sum), ("max", Merge::Max), ("min", Merge::Min), ("none", Merge::Keep)];
     let found = section.tables("values", "values", |section| {
         let column = section.take_required("column", "\"calls\"", value::text);
-        let merge = section.take("merge", Merge::Sum, |typed| value::choice(typed, &merges));
+        let merge = section.take("merge", Merge::Sum, |typed| value::choice(typed, &MERGES));
         let metric = section.take("metric", None, |typed| metric(typed, known).map(Some))?;
         if metric.family.kind == Kind::Histogram {
             section.complain(
@@ -205,9 +220,15 @@ fn values(section: &mut Section<'_, '_>, known: &Vocabulary, labels: &[Label], i
             "has the label window if the query has windows, and only then",
             "name another family, or change `windows`",
         );
-        let place = |name: &&str| match *name {
-            WINDOW => Some(Place::Window),
-            name => labels.iter().position(|label| label.name == name).map(Place::Label),
+        let own = super::texts(section, "labels");
+        for name in own.keys().filter(|name| !metric.labels().contains(&name.as_str())) {
+            let message = format!("`values.labels.{name}` is no label of {}", metric.family.name);
+            section.complain(section.place("labels"), message, format!("its labels: {}", metric.labels().join(", ")));
+        }
+        let place = |name: &&str| match (*name, own.get(*name)) {
+            (_, Some(value)) => Some(Place::Fixed(value.clone())),
+            (WINDOW, None) => Some(Place::Window),
+            (name, None) => labels.iter().position(|label| label.name == name).map(Place::Label),
         };
         let places = metric.labels().iter().map(place).collect();
         Some(Column { column, metric, merge, places })

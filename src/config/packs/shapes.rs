@@ -17,6 +17,7 @@ pub struct Shape {
     pub id: Vec<String>,
     pub user: String,
     pub session: String,
+    pub tenant: String,
     pub properties: String,
     pub signature: Signature,
 }
@@ -54,6 +55,7 @@ impl Shape {
             id: vec!["/id".to_owned()],
             user: "/userId".to_owned(),
             session: "/sessionId".to_owned(),
+            tenant: "/tenant".to_owned(),
             properties: "/properties".to_owned(),
             signature: Signature::default(),
         }
@@ -76,6 +78,7 @@ pub(super) fn read(document: &mut Document<'_>) -> Vec<Shape> {
         }),
         user: section.take("user", own.user.clone(), pointer),
         session: section.take("session", own.session.clone(), pointer),
+        tenant: section.take("tenant", own.tenant.clone(), pointer),
         properties: section.take("properties", own.properties.clone(), pointer),
         signature: signature(section),
     })

@@ -158,10 +158,8 @@ mod tests {
         let want =
             "SELECT ':from', x::int, \":to\" FROM app.calls -- :now\nWHERE app.calls.at>=$1From AND app.calls.at<$2To";
         assert_eq!(parse(text).as_deref(), Ok(want));
-        assert_eq!(
-            parse("-- why\n/* so */ with x as (select 1) select * from x, :nowhere").as_deref().map(str::len),
-            Ok(63)
-        );
+        let text = "-- why\n/* so */ with x as (select 1) select * from x, :nowhere";
+        assert_eq!(parse(text).as_deref(), Ok(text));
     }
 
     #[test]

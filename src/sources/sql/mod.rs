@@ -87,27 +87,40 @@ pub fn instances(config: &Config, board: &Arc<Board>) -> Vec<Instance> {
             Arc::new(Shared { pack: pack.clone(), pool: Arc::clone(pool), board: Arc::clone(board), register });
         // In the medical profile nobody would be left of what is not for it.
         let asked = |query: &&Query| query.medical || !pack.medical;
-        all.extend(pack.queries.iter().filter(asked).map(|query| instance(config, &shared, query)));
+        let parts = pack.queries.iter().filter(asked).flat_map(parts);
+        all.extend(parts.map(|(suffix, query)| instance(config, &shared, suffix, query)));
     }
     all
 }
 
-fn instance(config: &Config, shared: &Arc<Shared>, query: &Query) -> Instance {
-    let name = format!("{}/{}", shared.pack.name, query.name);
+/// A query, or its short windows and its long ones where these are asked for less often.
+fn parts(query: &Query) -> Vec<(&'static str, Query)> {
+    let (long, short): (Vec<Window>, Vec<Window>) = query.windows.iter().partition(|window| window.is_long());
+    match query.long_interval {
+        Some(interval) if !long.is_empty() && !short.is_empty() => {
+            let short = Query { windows: short, ..query.clone() };
+            vec![("", short), (":long", Query { windows: long, interval, ..query.clone() })]
+        }
+        Some(interval) if !long.is_empty() => vec![("", Query { interval, ..query.clone() })],
+        _ => vec![("", query.clone())],
+    }
+}
+
+fn instance(config: &Config, shared: &Arc<Shared>, suffix: &str, query: Query) -> Instance {
+    let name = format!("{}/{}{suffix}", shared.pack.name, query.name);
     let max_age = config.sources.max_age.max(query.interval.saturating_mul(INTERVALS) + query.timeout);
     let runs = 1 + query.windows.len().max(1) as u32;
-    let (shared, query) = (Arc::clone(shared), Arc::new(query.clone()));
-    let make = {
-        let (name, query) = (name.clone(), Arc::clone(&query));
-        move || -> Box<dyn Source> {
-            let (shared, query) = (Arc::clone(&shared), Arc::clone(&query));
-            Box::new(Asking { name: name.clone(), shared, query, max_age, last: HashMap::new() })
-        }
+    let (interval, timeout) = (query.interval, query.timeout);
+    let (shared, query) = (Arc::clone(shared), Arc::new(query));
+    let source = format!("sql:{name}");
+    let make = move || -> Box<dyn Source> {
+        let (shared, query) = (Arc::clone(&shared), Arc::clone(&query));
+        Box::new(Asking { name: name.clone(), shared, query, max_age, last: HashMap::new() })
     };
     Instance {
-        name: format!("sql:{name}"),
-        interval: query.interval,
-        deadline: QUEUE + query.timeout.saturating_mul(runs),
+        name: source,
+        interval,
+        deadline: QUEUE + timeout.saturating_mul(runs),
         down: Readings::default(),
         make: Box::new(make),
     }

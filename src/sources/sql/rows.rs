@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::tenants::Roster;
-use crate::config::{Column, Label, LabelPlace, LabelRule, Merge, Pack, Query, Values, Window};
+use crate::config::{Column, Label, LabelPlace, LabelRule, MINIMUM_GROUP, Merge, Pack, Query, Values, Window};
 use crate::metrics::LabelText;
 use crate::sources::business::{Block, Labeller, Number, Series, Tops, matching};
 use crate::sources::db::Answer;
@@ -78,11 +78,11 @@ impl<'a> Sheet<'a> {
             self.check(row)?;
         }
         let mut tops: Vec<Tops> = self.query.labels.iter().map(|_| Tops::new()).collect();
-        let first = self.query.values.first().map_or("", |column| column.column.as_str());
         let mut order: Vec<&Answer> = rows.iter().collect();
         if self.query.labels.iter().any(is_open) {
             // The largest have labels of their own.
-            let size = |row: &Answer| row.number(first).unwrap_or(0.0);
+            let columns = &self.query.values;
+            let size = |row: &Answer| columns.iter().find_map(|column| row.number(&column.column)).unwrap_or(0.0);
             order.sort_by(|a, b| size(b).total_cmp(&size(a)));
         }
         for row in order {
@@ -154,6 +154,7 @@ impl<'a> Sheet<'a> {
             let place = |place: &Option<LabelPlace>| match place {
                 Some(LabelPlace::Window) => Arc::clone(&window),
                 Some(LabelPlace::Label(at)) => labels.get(*at).map_or_else(|| Arc::clone(&empty), Arc::clone),
+                Some(LabelPlace::Fixed(value)) => value.as_str().into(),
                 None => Arc::clone(&empty),
             };
             let is_other = column.merge == Merge::Keep && labels.iter().any(|label| **label == *OTHER);
@@ -164,7 +165,7 @@ impl<'a> Sheet<'a> {
             let sum = Sum { value, group };
             self.columns[at]
                 .entry(key)
-                .and_modify(|before| *before = merged(column.merge, *before, sum))
+                .and_modify(|before| *before = merged(column.merge, query.group_merge, *before, sum))
                 .or_insert(sum);
         }
     }
@@ -172,16 +173,20 @@ impl<'a> Sheet<'a> {
     /// The series, without groups that are too small and with the zeros that are wanted; `last` are counters' values before.
     pub fn finish(mut self, windows: &[Option<Window>], last: &mut HashMap<Key, f64>) -> Finished {
         let minimum = self.pack.minimum_group as f64;
-        let is_small = |sum: &Sum| sum.group > 0.0 && sum.group < minimum;
+        let medical = self.medical();
+        let is_small = |key: &Key, sum: &Sum| {
+            let minimum = if medical.contains(&key[0]) { minimum.max(MINIMUM_GROUP as f64) } else { minimum };
+            sum.group > 0.0 && sum.group < minimum
+        };
         let mut blocks = Vec::new();
         for (at, column) in self.query.values.iter().enumerate() {
             let mut series = std::mem::take(&mut self.columns[at]);
             if self.query.zeros && column.merge == Merge::Sum {
                 self.zeros(column, windows, &mut series);
             }
-            let small = series.values().filter(|sum| is_small(sum)).count() as u64;
+            let small = series.iter().filter(|(key, sum)| is_small(key, sum)).count() as u64;
             self.withheld += if at == 0 { small } else { 0 };
-            series.retain(|_, sum| !is_small(sum));
+            series.retain(|key, sum| !is_small(key, sum));
             if column.metric.family.kind == crate::numbers::Kind::Counter {
                 self.only_grow(column, &mut series, last);
             }
@@ -222,6 +227,7 @@ impl<'a> Sheet<'a> {
         for place in &column.places {
             let declared = match place {
                 Some(LabelPlace::Label(at)) => self.query.labels[*at].rule.declared(),
+                Some(LabelPlace::Fixed(value)) => vec![value.clone()],
                 Some(LabelPlace::Window) | None => vec![String::new()],
             };
             lists.push(declared.iter().map(|value| self.word(value)).collect::<Vec<_>>());
@@ -263,6 +269,12 @@ impl<'a> Sheet<'a> {
         }
     }
 
+    /// The labels of those who treat patients.
+    fn medical(&self) -> HashSet<Arc<str>> {
+        let known = self.roster.into_iter().flat_map(|roster| roster.known.values());
+        known.filter(|tenant| tenant.medical).map(|tenant| Arc::clone(&tenant.label)).collect()
+    }
+
     /// The labels of all tenants that this query tells of.
     fn everybody(&mut self) -> Vec<Arc<str>> {
         let (true, Some(roster)) = (self.query.has_tenant, self.roster) else {
@@ -288,12 +300,12 @@ fn is_open(label: &Label) -> bool {
     matches!(&label.rule, LabelRule::From(from) if matches!(from.values, Values::Top(_)))
 }
 
-fn merged(merge: Merge, before: Sum, new: Sum) -> Sum {
-    let value = match merge {
-        Merge::Sum => before.value + new.value,
-        Merge::Max => before.value.max(new.value),
-        Merge::Min => before.value.min(new.value),
-        Merge::Keep => before.value,
+fn merged(values: Merge, groups: Merge, before: Sum, new: Sum) -> Sum {
+    let merge = |merge: Merge, before: f64, new: f64| match merge {
+        Merge::Sum => before + new,
+        Merge::Max => before.max(new),
+        Merge::Min => before.min(new),
+        Merge::Keep => before,
     };
-    Sum { value, group: before.group + new.group }
+    Sum { value: merge(values, before.value, new.value), group: merge(groups, before.group, new.group) }
 }
