@@ -24,7 +24,7 @@ use crate::metrics::process::ProcessCollector;
 use crate::metrics::{Workers, render};
 use crate::numbers::{Collection, Family, Kind, Value};
 use crate::serve::{self, Endpoints, Limits, MetricsError, ProbeError, Readiness, Server};
-use crate::sources::{Sources, probe::Refusal, sql};
+use crate::sources::{Sources, events, probe::Refusal, sql};
 
 static BUILD_INFO: Family = Family {
     name: "sidetone_build_info",
@@ -138,7 +138,9 @@ fn endpoints(
         read_at: SystemTime::now(),
     });
     let asked = Arc::clone(&exposition);
+    let events = exposition.sources.intake();
     Ok(Endpoints {
+        events,
         metrics: Box::new(move |deadline| Box::pin(expose(Arc::clone(&exposition), deadline))),
         probe: Box::new(move |module, target, limit| Box::pin(probe(Arc::clone(&asked), module, target, limit))),
         ready: Box::new(move || match capturing.load(Ordering::Relaxed) {
@@ -209,8 +211,12 @@ fn agent_numbers(read_at: SystemTime, out: &mut Collection) {
 
 /// The `metrics` facade takes what is named at run time; here the server's own numbers, and the workers'.
 fn install_facade() -> anyhow::Result<Arc<Facade>> {
-    let families = serve::FAMILIES.iter().chain(worker::FAMILIES).chain(&sql::FAMILIES);
-    let bounds = [(worker::PAUSE, worker::PAUSE_BOUNDS), (sql::DURATION, sql::DURATION_BOUNDS)];
+    let families = serve::FAMILIES.iter().chain(worker::FAMILIES).chain(&sql::FAMILIES).chain(&events::FAMILIES);
+    let bounds = [
+        (worker::PAUSE, worker::PAUSE_BOUNDS),
+        (sql::DURATION, sql::DURATION_BOUNDS),
+        (events::LAG, events::LAG_BOUNDS),
+    ];
     let facade = Arc::new(Facade::new(families, &bounds));
     metrics::set_global_recorder(Arc::clone(&facade)).context("a metrics recorder is installed already")?;
     Ok(facade)

@@ -67,6 +67,16 @@ impl<K: Eq + Hash, V> Generations<K, V> {
         self.young.get(key).or_else(|| self.old.get(key))
     }
 
+    /// The older ones first.
+    pub fn keys(&self) -> impl Iterator<Item = &K> {
+        self.old.keys().chain(self.young.keys())
+    }
+
+    /// When the younger generation began.
+    pub fn turned(&self) -> Timestamp {
+        self.turned
+    }
+
     pub fn get_mut(&mut self, key: &K) -> Option<&mut V> {
         self.young.get_mut(key).or_else(|| self.old.get_mut(key))
     }

@@ -66,6 +66,11 @@ impl Histogram {
         Histogram { bounds, counts: vec![0; bounds.len() + 1], sum: 0.0 }
     }
 
+    /// One whose counts are known; None where they are not of these bounds.
+    pub fn restored(bounds: &'static [f64], counts: &[u64], sum: f64) -> Option<Histogram> {
+        (counts.len() == bounds.len() + 1).then(|| Histogram { bounds, counts: counts.to_vec(), sum })
+    }
+
     /// Counts a value. What is no number would poison the sum; what is negative comes of a clock that was set back.
     pub fn observe(&mut self, value: f64) {
         if value.is_finite() && value >= 0.0 {

@@ -32,6 +32,7 @@ pub fn catalogue() -> Vec<&'static Family> {
     all.extend(crate::app::FAMILIES);
     all.extend(crate::sources::FAMILIES);
     all.extend(&crate::sources::sql::FAMILIES);
+    all.extend(&crate::sources::events::FAMILIES);
     all.extend(crate::serve::FAMILIES);
     all.extend(facade::FAMILIES);
     all.extend(process::FAMILIES);

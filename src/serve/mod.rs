@@ -21,6 +21,7 @@ use crate::metrics::{Family, Kind};
 
 pub use self::routes::{Endpoints, MetricsError, ProbeError, Probing, Readiness, Scrape};
 
+mod events;
 mod guard;
 mod landing;
 mod negotiate;

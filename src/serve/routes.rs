@@ -23,8 +23,9 @@ use tracing::{debug, warn};
 
 use super::guard::Watchdog;
 use super::negotiate::{self, Format};
-use super::{Limits, landing};
+use super::{Limits, events, landing};
 use crate::metrics::exposition::openmetrics_to_text;
+use crate::sources::events::Intake;
 
 /// A GET needs no body; a longer one than this is refused.
 const MAX_BODY_BYTES: usize = 1024;
@@ -99,6 +100,8 @@ pub struct Endpoints {
     pub metrics: Box<dyn Fn(Instant) -> Scrape + Send + Sync>,
     /// Asks the target as the module says; it gets both, and the time that there is.
     pub probe: Box<dyn Fn(String, String, Duration) -> Probing + Send + Sync>,
+    /// Where events are taken, if anybody may send some.
+    pub events: Option<Arc<Intake>>,
     /// Says whether the agent is ready; at once.
     pub ready: Box<dyn Fn() -> Readiness + Send + Sync>,
 }
@@ -114,6 +117,10 @@ impl App {
     pub fn new(endpoints: Endpoints, limits: Limits) -> Arc<App> {
         Arc::new(App { endpoints, limits, scrapes: Semaphore::new(MAX_SCRAPES) })
     }
+
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
 }
 
 /// The paths there are; also the values of the label `path`.
@@ -122,6 +129,7 @@ enum Route {
     Landing,
     Metrics,
     Probe,
+    Events,
     Healthy,
     Ready,
     Other,
@@ -133,6 +141,7 @@ impl Route {
             "/" => Route::Landing,
             "/metrics" => Route::Metrics,
             "/probe" => Route::Probe,
+            "/api/v1/events" => Route::Events,
             "/-/healthy" => Route::Healthy,
             "/-/ready" => Route::Ready,
             _ => Route::Other,
@@ -144,6 +153,7 @@ impl Route {
             Route::Landing => "/",
             Route::Metrics => "/metrics",
             Route::Probe => "/probe",
+            Route::Events => "/api/v1/events",
             Route::Healthy => "/-/healthy",
             Route::Ready => "/-/ready",
             Route::Other => "other",
@@ -151,7 +161,7 @@ impl Route {
     }
 }
 
-type Reply = Response<Full<Bytes>>;
+pub type Reply = Response<Full<Bytes>>;
 
 /// Answers one request, and counts it.
 pub async fn answer(app: Arc<App>, watchdog: Arc<Watchdog>, request: Request<Incoming>) -> Result<Reply, Infallible> {
@@ -169,6 +179,15 @@ pub async fn answer(app: Arc<App>, watchdog: Arc<Watchdog>, request: Request<Inc
 async fn dispatch(app: &App, watchdog: &Watchdog, route: Route, request: Request<Incoming>) -> Reply {
     if route == Route::Other {
         return closing_if_body(&request, text(StatusCode::NOT_FOUND, "no such page; try / or /metrics\n"));
+    }
+    if route == Route::Events {
+        return match &app.endpoints.events {
+            Some(intake) => events::take(app, intake, watchdog, request).await,
+            None => closing_if_body(
+                &request,
+                text(StatusCode::NOT_FOUND, "nobody may send events: there are no [[event_sources]]\n"),
+            ),
+        };
     }
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
         let mut reply = text(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD here\n");
@@ -189,15 +208,18 @@ async fn dispatch(app: &App, watchdog: &Watchdog, route: Route, request: Request
             Readiness::Ready => text(StatusCode::OK, "ready\n"),
             Readiness::NotReady(reason) => text(StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {reason}\n")),
         },
-        Route::Other => text(StatusCode::NOT_FOUND, ""),
+        Route::Events | Route::Other => text(StatusCode::NOT_FOUND, ""),
     }
 }
 
 /// A body that nobody reads stands between this request and the next one: the connection ends here.
-fn closing_if_body(request: &Request<Incoming>, mut reply: Reply) -> Reply {
-    if !request.body().is_end_stream() {
-        reply.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-    }
+fn closing_if_body(request: &Request<Incoming>, reply: Reply) -> Reply {
+    if request.body().is_end_stream() { reply } else { closing(reply) }
+}
+
+/// Says that the connection ends here.
+pub fn closing(mut reply: Reply) -> Reply {
+    reply.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     reply
 }
 
@@ -207,7 +229,7 @@ async fn discard(app: &App, body: Incoming) -> Result<(), Reply> {
         return Ok(());
     }
     let reading = Limited::new(body, MAX_BODY_BYTES).collect();
-    let mut refusal = match tokio::time::timeout(app.limits.header_timeout, reading).await {
+    let refusal = match tokio::time::timeout(app.limits.header_timeout, reading).await {
         Ok(Ok(_)) => return Ok(()),
         Ok(Err(error)) => {
             debug!(%error, "request body refused");
@@ -215,8 +237,7 @@ async fn discard(app: &App, body: Incoming) -> Result<(), Reply> {
         }
         Err(_) => text(StatusCode::REQUEST_TIMEOUT, "the request body did not come in time\n"),
     };
-    refusal.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-    Err(refusal)
+    Err(closing(refusal))
 }
 
 async fn metrics(app: &App, headers: &hyper::HeaderMap) -> Reply {
@@ -286,11 +307,11 @@ fn page() -> Reply {
     reply(StatusCode::OK, HTML, landing::PAGE)
 }
 
-fn text(status: StatusCode, body: impl Into<Bytes>) -> Reply {
+pub fn text(status: StatusCode, body: impl Into<Bytes>) -> Reply {
     reply(status, TEXT, body)
 }
 
-fn reply(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Reply {
+pub fn reply(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Reply {
     let mut reply = Response::new(Full::new(body.into()));
     *reply.status_mut() = status;
     reply.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));

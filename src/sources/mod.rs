@@ -69,6 +69,7 @@ pub struct Sources {
     modules: Arc<probe::Modules>,
     round: Arc<host::Round>,
     board: Arc<business::Board>,
+    intake: Option<Arc<events::Intake>>,
     /// Ends with its owner, without waiting for whatever hangs.
     runtime: Option<Runtime>,
 }
@@ -110,6 +111,10 @@ impl Sources {
             let slot = slot(&instance.name, instance.interval, instance.deadline, instance.down.clone());
             runtime.spawn(keeper::keep(instance, slot));
         }
+        let intake = events::Intake::open(config)?.map(Arc::new);
+        if let Some(intake) = &intake {
+            events::start(intake, &config.business.events, &runtime)?;
+        }
         let round = Arc::new(round);
         round.start()?;
         runtime.spawn(Arc::clone(&round).watch());
@@ -120,6 +125,7 @@ impl Sources {
             modules,
             round,
             board,
+            intake,
             runtime: Some(runtime),
         })
     }
@@ -134,7 +140,13 @@ impl Sources {
 
     /// What packs count.
     pub fn business(&self) -> Blocks {
-        self.board.shown(Instant::now(), Vec::new())
+        let counted = self.intake.as_ref().map(|intake| intake.blocks());
+        self.board.shown(Instant::now(), counted.unwrap_or_default())
+    }
+
+    /// Where events are taken, if anybody may send some.
+    pub fn intake(&self) -> Option<Arc<events::Intake>> {
+        self.intake.clone()
     }
 }
 
@@ -163,6 +175,9 @@ impl Sources {
 impl Drop for Sources {
     fn drop(&mut self) {
         self.round.stop();
+        if let Some(intake) = &self.intake {
+            intake.close();
+        }
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
         }

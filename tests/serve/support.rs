@@ -42,6 +42,7 @@ pub fn start(limits: Limits, metrics: impl Fn(Instant) -> Scrape + Send + Sync +
     let endpoints = Endpoints {
         probe: Box::new(|_, _, _| Box::pin(async { Err(ProbeError::Off) })),
         metrics: Box::new(metrics),
+        events: None,
         ready: Box::new(move || match is_ready.load(Ordering::Relaxed) {
             true => Readiness::Ready,
             false => Readiness::NotReady("eth9 is not there".to_owned()),

@@ -49,6 +49,11 @@ impl Vocabulary {
         all
     }
 
+    /// Some families.
+    pub fn of(metrics: impl Iterator<Item = Metric>) -> Vocabulary {
+        Vocabulary(metrics.map(|metric| (metric.family.name.to_owned(), metric)).collect())
+    }
+
     pub fn get(&self, name: &str) -> Option<Metric> {
         self.0.get(name).copied()
     }

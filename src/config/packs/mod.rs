@@ -60,6 +60,20 @@ pub struct Pack {
     pub shapes: Vec<Shape>,
 }
 
+impl Pack {
+    /// Every family that its rules and tracks change.
+    pub fn metrics(&self) -> impl Iterator<Item = Metric> {
+        let of_tracks = |track: &Track| {
+            let own =
+                [&track.started, &track.ended, &track.idled, &track.duration, &track.events, &track.first, &track.last];
+            let own: Vec<Metric> = own.into_iter().flatten().map(|update| update.metric).collect();
+            let waits = track.waits.iter().flat_map(|wait| std::iter::once(&wait.update).chain(&wait.count));
+            own.into_iter().chain(waits.map(|update| update.metric)).collect::<Vec<_>>()
+        };
+        self.rules.iter().map(|rule| rule.update.metric).chain(self.tracks.iter().flat_map(of_tracks))
+    }
+}
+
 /// Whose rows there are.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Tenants {

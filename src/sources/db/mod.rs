@@ -23,7 +23,7 @@ use crate::numbers::{Labels, fixed};
 pub use facts::Row as Answer;
 use facts::{Memory, Part, Tally};
 use families::{ATTEMPTS, FAMILIES, PROBE_DURATION, UP};
-pub use session::{Purpose, Refusal, Session};
+pub use session::{Purpose, Refusal, Session, secret};
 
 /// Both kinds of source about databases.
 pub static ROWS: &[&Row] = &[&ROW, &pool::ROW];
