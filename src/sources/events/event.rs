@@ -175,6 +175,9 @@ fn instant(value: &Value) -> Option<Timestamp> {
         },
         _ => return None,
     };
+    if !number.is_finite() {
+        return None;
+    }
     // Seconds reach 1e11 in the year 5138, milliseconds were there in 1973.
     let seconds = match number.abs() {
         large if large >= 1e17 => number / 1e9,

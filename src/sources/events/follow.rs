@@ -94,8 +94,9 @@ impl Counting<'_> {
         let event = self.event;
         let raw = |name: &str| event.text(name);
         let mut labeller = Labeller { raw, at: Some(&self.at), refused: 0 };
-        let (state, family) = (&mut *self.state, update.metric.family.name);
-        let value = labeller.value(&label.rule, |value, most| state.top(family, place + OWN_LABELS, value, most));
+        let (state, family, tenant) = (&mut *self.state, update.metric.family.name, &self.tenant);
+        let value =
+            labeller.value(&label.rule, |value, most| state.top(family, tenant, place + OWN_LABELS, value, most));
         let value = value.map_or_else(String::new, Cow::into_owned);
         self.refused += labeller.refused;
         value

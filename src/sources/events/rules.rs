@@ -10,7 +10,7 @@ use ring::hmac;
 
 use super::entry::Entry;
 use super::event::{Event, Refusal};
-use super::state::{PERIODS, State, period};
+use super::state::{PERIODS, State, TENANT_PLACE, period};
 use crate::config::{Condition, LabelRule, OWN_LABELS, PERIOD, Pack, Rule, TIMESTAMP, Track, Update, Values, Wants};
 use crate::numbers::Kind;
 use crate::sources::business::{Labeller, looks_personal};
@@ -25,8 +25,6 @@ pub struct Ruled {
     pub track_ids: Vec<u64>,
 }
 
-/// Where the tenant stands among the places of values that labels have taken.
-const TENANT_PLACE: usize = usize::MAX;
 const OTHER: &str = "other";
 const UNKNOWN: &str = "unknown";
 
@@ -140,15 +138,14 @@ impl Counting<'_> {
         let event = self.event;
         let raw = |name: &str| event.text(name);
         let mut labeller = Labeller { raw, at: Some(&self.at), refused: 0 };
-        let (state, family) = (&mut *self.state, update.metric.family.name);
+        let (state, family, tenant) = (&mut *self.state, update.metric.family.name, &self.tenant);
         let mut labels = Vec::with_capacity(update.labels.len());
         for (place, (name, label)) in update.metric.labels().iter().zip(&update.labels).enumerate() {
             let value = match label {
                 None if *name == PERIOD => Some(Cow::Borrowed(of_period)),
                 None => Some(Cow::Borrowed("")),
-                Some(label) => {
-                    labeller.value(&label.rule, |value, most| state.top(family, place + OWN_LABELS, value, most))
-                }
+                Some(label) => labeller
+                    .value(&label.rule, |value, most| state.top(family, tenant, place + OWN_LABELS, value, most)),
             };
             labels.push(value.map(Cow::into_owned));
         }
@@ -189,7 +186,7 @@ pub fn tenant(pack: &Pack, fixed: Option<&str>, event: &Event<'_>, state: &mut S
     }
     // A business may be called by an id, but not by somebody's address.
     let is_person = matches!(looks_personal(&named), Some(kind) if kind != "id");
-    match !is_person && state.top(&pack.name, TENANT_PLACE, &named, tenants.max) {
+    match !is_person && state.top(&pack.name, "", TENANT_PLACE, &named, tenants.max) {
         true => named.into_owned(),
         false => OTHER.to_owned(),
     }

@@ -15,6 +15,8 @@ use crate::sources::business::{Block, Number, Series, Tops};
 use crate::time::Timestamp;
 
 const OTHER: &str = "other";
+/// Where the tenants of a pack stand among the places of values that labels have taken.
+pub const TENANT_PLACE: usize = usize::MAX;
 
 /// One series; its number is its place.
 struct Row {
@@ -45,8 +47,8 @@ pub struct State {
     rows: Vec<Row>,
     places: HashMap<(String, Vec<Arc<str>>), u32, RandomState>,
     words: HashMap<String, Arc<str>, RandomState>,
-    /// What labels of any value have taken, by family and place.
-    tops: HashMap<(String, usize), Tops, RandomState>,
+    /// What labels of any value have taken, by family, tenant and place.
+    tops: HashMap<(String, Arc<str>, usize), Tops, RandomState>,
     delivered: Generations<u128, ()>,
     pub tracks: HashMap<u128, Track, RandomState>,
     /// When each track has been silent for too long, milliseconds.
@@ -117,8 +119,9 @@ impl State {
     }
 
     /// Whether a value of a label of any value has a series of its own.
-    pub fn top(&mut self, family: &str, place: usize, value: &str, most: usize) -> bool {
-        let tops = self.tops.entry((family.to_owned(), place)).or_default();
+    pub fn top(&mut self, family: &str, tenant: &str, place: usize, value: &str, most: usize) -> bool {
+        let tenant = self.word(tenant);
+        let tops = self.tops.entry((family.to_owned(), tenant, place)).or_default();
         crate::sources::business::matching(tops, value, most)
     }
 
@@ -181,7 +184,12 @@ impl State {
             _ => Cell::Number(0.0),
         };
         for (place, label) in labels.iter().enumerate().filter(|(_, label)| ***label != *OTHER) {
-            self.tops.entry((family.clone(), place)).or_default().insert(label.to_string());
+            let tenant = labels.get(1).map_or_else(|| Arc::clone(label), Arc::clone);
+            self.tops.entry((family.clone(), tenant, place)).or_default().insert(label.to_string());
+        }
+        if let [pack, tenant, ..] = labels.as_slice() {
+            let nobody = self.word("");
+            self.tops.entry((pack.to_string(), nobody, TENANT_PLACE)).or_default().insert(tenant.to_string());
         }
         self.places.insert((family.clone(), labels.clone()), self.rows.len() as u32);
         self.rows.push(Row { family, metric, labels, cell });

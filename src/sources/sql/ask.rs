@@ -131,6 +131,8 @@ impl Talk<'_> {
                 let milliseconds = limit.as_millis();
                 self.say(&format!("SET LOCAL statement_timeout = {milliseconds}")).await?;
                 self.say("SET LOCAL lock_timeout = 1000").await?;
+                // Compiling a report often takes longer than the report.
+                self.say("SET LOCAL jit = off").await?;
                 self.say("SET LOCAL TIME ZONE 'UTC'").await?;
                 let text = self.question.statement.text(|at, _| format!("${}", at + 1));
                 let types = vec!["timestamptz"; self.question.statement.parameters.len()].join(", ");

@@ -77,7 +77,8 @@ impl<'a> Sheet<'a> {
         if let Some(row) = rows.first() {
             self.check(row)?;
         }
-        let mut tops: Vec<Tops> = self.query.labels.iter().map(|_| Tops::new()).collect();
+        // What is large for one tenant may be small beside another's.
+        let mut tops: HashMap<Arc<str>, Vec<Tops>> = HashMap::new();
         let mut order: Vec<&Answer> = rows.iter().collect();
         if self.query.labels.iter().any(is_open) {
             // The largest have labels of their own.
@@ -87,7 +88,9 @@ impl<'a> Sheet<'a> {
         }
         for row in order {
             let Some(tenant) = self.tenant(row, &is_of) else { continue };
-            let Some(labels) = self.labels(row, &mut tops) else { continue };
+            let of_tenant = tops.entry(Arc::clone(&tenant)).or_default();
+            of_tenant.resize_with(self.query.labels.len(), Tops::new);
+            let Some(labels) = self.labels(row, of_tenant) else { continue };
             self.count(row, &tenant, window, &labels);
         }
         Ok(())
@@ -157,8 +160,8 @@ impl<'a> Sheet<'a> {
                 Some(LabelPlace::Fixed(value)) => value.as_str().into(),
                 None => Arc::clone(&empty),
             };
-            let is_other = column.merge == Merge::Keep && labels.iter().any(|label| **label == *OTHER);
-            if is_other {
+            let is_other = **tenant == *OTHER || labels.iter().any(|label| **label == *OTHER);
+            if column.merge == Merge::Keep && is_other {
                 continue;
             }
             let key: Key = std::iter::once(Arc::clone(tenant)).chain(column.places.iter().map(place)).collect();
