@@ -88,6 +88,7 @@ pub(super) fn config(text: &str, name: &str, bad_byte: Option<usize>) -> Result<
     match (whole, included.faults) {
         (Ok(config), faults) if faults.is_empty() => Ok(config),
         (Ok(_), faults) => Err(ConfigError::Several(faults)),
+        (Err(fault), faults) if faults.is_empty() => Err(fault),
         (Err(fault), faults) => Err(ConfigError::Several(std::iter::once(fault).chain(faults).collect())),
     }
 }

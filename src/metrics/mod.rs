@@ -36,5 +36,6 @@ pub fn catalogue() -> Vec<&'static Family> {
     all.extend(crate::serve::FAMILIES);
     all.extend(facade::FAMILIES);
     all.extend(process::FAMILIES);
+    all.extend(crate::config::Vocabulary::shipped().iter().map(|metric| metric.family));
     all
 }

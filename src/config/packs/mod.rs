@@ -424,7 +424,7 @@ fn metric(value: Value<'_>, known: &Vocabulary) -> Checked<Metric> {
             let names: Vec<&str> = known.names().collect();
             let hint = match value::nearest(&name, &names) {
                 Some(near) => format!("did you mean \"{near}\"?"),
-                None => "declare it with [[families]], or take one of docs/business.md".to_owned(),
+                None => "declare it with [[families]], or take one of docs/metrics.md".to_owned(),
             };
             fault(span, format!("names {name:?}, which is no family"), hint)
         }
