@@ -1,7 +1,7 @@
 //! The vocabulary: families that packs speak of. They are named at run time and live until the program ends.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{LazyLock, Mutex, PoisonError};
 
 use toml::Spanned;
 
@@ -36,17 +36,19 @@ impl Metric {
 }
 
 /// All families by name.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Vocabulary(BTreeMap<String, Metric>);
 
 impl Vocabulary {
     /// The families that the program is built with.
     pub fn shipped() -> Vocabulary {
-        let mut document = Document::parse(SHIPPED, None);
-        let mut all = Vocabulary::default();
-        all.read(&mut document);
-        // A test reads it for faults.
-        all
+        static READ: LazyLock<Vocabulary> = LazyLock::new(|| {
+            let mut all = Vocabulary::default();
+            // A test reads it for faults.
+            all.read(&mut Document::parse(SHIPPED, None));
+            all
+        });
+        READ.clone()
     }
 
     /// Some families.
