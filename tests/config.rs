@@ -79,14 +79,15 @@ fn the_shipped_file_explains_each_key() {
 }
 
 #[test]
-fn the_shipped_examples_are_valid() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/examples");
-    let mut probes = 0;
-    for entry in fs::read_dir(folder).expect("examples") {
-        let text = fs::read_to_string(entry.expect("an example").path()).expect("text");
-        probes += valid(&text).probes.len();
-    }
-    assert!(probes >= 13, "only {probes} probes in the examples");
+fn the_shipped_probes_are_valid() {
+    let config = Path::new(env!("CARGO_MANIFEST_DIR")).join("config");
+    let packs = fs::read_dir(config.join("packs")).expect("packs").map(|pack| pack.expect("a pack").path());
+    let examples = fs::read_dir(config.join("examples")).into_iter().flatten().map(|file| file.expect("a file").path());
+    let files: Vec<_> =
+        packs.map(|pack| pack.join("probes.toml")).filter(|file| file.exists()).chain(examples).collect();
+    let read = |file| fs::read_to_string(file).expect("text");
+    let probes: usize = files.iter().map(|file| valid(&read(file)).probes.len()).sum();
+    assert!(probes >= 13, "only {probes} probes in {files:?}");
 }
 
 /// The shipped file with the settings that are off turned on.
