@@ -9,10 +9,8 @@ use super::{Call, Contact, DAY, Task, Tenant, World};
 const OUTCOMES: Rule =
     Rule::Listed(&["answered", "completed", "no_answer", "voicemail", "busy", "failed", "unknown"], "unknown");
 const ACTIONS: Rule = Rule::Listed(&["none", "confirmed", "cancelled", "rescheduled"], "unknown");
-const STATUSES: Rule = Rule::Listed(
-    &["confirmed", "pending", "cancelled", "rescheduled", "completed", "attended", "no_show", "unknown"],
-    "unknown",
-);
+const STATUSES: Rule =
+    Rule::Closed(&["confirmed", "pending", "cancelled", "rescheduled", "completed", "attended", "no_show", "unknown"]);
 const DAYS: Rule = Rule::Listed(&["0", "1", "2", "3", "4", "5", "6"], "unknown");
 const HOURS: Rule = Rule::Listed(
     &[

@@ -14,8 +14,10 @@ const MINIMUM: f64 = 5.0;
 #[derive(Clone)]
 pub enum Rule {
     Fixed(&'static str),
-    /// Only these; what is missing, and what is something else.
+    /// Only these, others are `other`; what is missing.
     Listed(&'static [&'static str], &'static str),
+    /// Only these; others, and what is missing, are `unknown`.
+    Closed(&'static [&'static str]),
     Mapped(&'static [(&'static str, &'static str)]),
     /// The first so many of the largest rows.
     Top(usize),
@@ -128,6 +130,7 @@ impl Query {
             match (rule, text) {
                 (Rule::Listed(_, missing), None) => (*missing).to_owned(),
                 (_, None) => "unknown".to_owned(),
+                (Rule::Closed(list), Some(text)) => (if list.contains(&text) { text } else { "unknown" }).to_owned(),
                 (Rule::Listed(list, _), Some(text)) if list.contains(&text) => text.to_owned(),
                 (Rule::Mapped(map), Some(text)) => {
                     map.iter().find(|pair| pair.0 == text).map_or("other", |pair| pair.1).to_owned()
@@ -155,7 +158,7 @@ impl Query {
         let known = |label: &&str| -> Vec<&str> {
             match &self.labels.iter().find(|(name, _)| name == label).expect("a label").1 {
                 Rule::Fixed(value) => vec![value],
-                Rule::Listed(list, _) => list.to_vec(),
+                Rule::Listed(list, _) | Rule::Closed(list) => list.to_vec(),
                 Rule::Mapped(map) => map.iter().map(|pair| pair.1).collect(),
                 Rule::Top(_) => Vec::new(),
             }
