@@ -5,10 +5,14 @@
 
 use std::fmt::{Display, Write as _};
 
+#[path = "vioconcierge/book.rs"]
+mod book;
 #[path = "vioconcierge/facts.rs"]
 pub mod facts;
 #[path = "vioconcierge/people.rs"]
 mod people;
+#[path = "vioconcierge/state.rs"]
+mod state;
 #[path = "vioconcierge/tally.rs"]
 mod tally;
 #[path = "vioconcierge/zones.rs"]
@@ -93,6 +97,8 @@ pub struct Consent {
 }
 
 pub struct World {
+    /// Smaller groups are not shown, and never those of medical tenants below 5.
+    pub minimum_group: f64,
     pub tenants: Vec<Tenant>,
     pub contacts: Vec<Contact>,
     pub calls: Vec<Call>,

@@ -8,78 +8,14 @@ const SPECIAL: [usize; 4] = [0, 3, 5, 4];
 /// Days after which a row leaves a window, or may be kept no longer.
 const EDGES: [i64; 9] = [1, 7, 14, 30, 60, 90, 180, 365, 730];
 
-const BUSINESSES: [Option<&str>; 10] = [
-    Some("medical"),
-    Some("salon"),
-    Some("dental"),
-    Some("fitness"),
-    Some("hair_salon"),
-    None,
-    Some("legal"),
-    Some("veterinary"),
-    Some("spa"),
-    Some(""),
-];
-const OUTCOMES: [Option<&str>; 20] = [
-    Some("answered"),
-    Some("answered"),
-    Some("answered"),
-    Some("answered"),
-    Some("answered"),
-    Some("answered"),
-    Some("answered"),
-    Some("answered"),
-    Some("completed"),
-    Some("completed"),
-    Some("no_answer"),
-    Some("no_answer"),
-    Some("no_answer"),
-    Some("voicemail"),
-    Some("voicemail"),
-    Some("busy"),
-    Some("failed"),
-    None,
-    Some(""),
-    Some("hung_up"),
-];
-const ACTIONS: [Option<&str>; 12] = [
-    Some("confirmed"),
-    Some("confirmed"),
-    Some("confirmed"),
-    Some("confirmed"),
-    Some("confirmed"),
-    Some("cancelled"),
-    Some("rescheduled"),
-    Some("rescheduled"),
-    None,
-    None,
-    Some(""),
-    Some("undecided"),
-];
-const PAST: [Option<&str>; 12] = [
-    Some("completed"),
-    Some("completed"),
-    Some("completed"),
-    Some("attended"),
-    Some("confirmed"),
-    Some("confirmed"),
-    Some("no_show"),
-    Some("cancelled"),
-    Some("rescheduled"),
-    Some("pending"),
-    None,
-    Some("lost"),
-];
-const AHEAD: [Option<&str>; 8] = [
-    Some("confirmed"),
-    Some("confirmed"),
-    Some("pending"),
-    Some("pending"),
-    Some("pending"),
-    Some("rescheduled"),
-    Some(""),
-    Some("no_show"),
-];
+/// Words to choose from: `-` is NULL, and '' an empty text.
+const BUSINESSES: &str = "medical salon dental fitness hair_salon - legal veterinary spa ''";
+const OUTCOMES: &str = "answered answered answered answered answered answered answered answered completed completed no_answer no_answer no_answer voicemail voicemail busy failed - '' hung_up";
+const ACTIONS: &str =
+    "confirmed confirmed confirmed confirmed confirmed cancelled rescheduled rescheduled - - '' undecided";
+const PAST: &str =
+    "completed completed completed attended confirmed confirmed no_show cancelled rescheduled pending - lost";
+const AHEAD: &str = "confirmed confirmed pending pending pending rescheduled '' no_show";
 /// The last few are rare, so that they are not among the ten largest.
 const KINDS: [Option<&str>; 16] = [
     Some("check-up"),
@@ -99,19 +35,9 @@ const KINDS: [Option<&str>; 16] = [
     Some("first visit of somebody who was referred by a friend"),
     Some("rare kind"),
 ];
-const SOURCES: [Option<&str>; 9] = [
-    Some("manual"),
-    Some("manual"),
-    Some("calcom"),
-    Some("calcom"),
-    Some("calendly"),
-    Some("csv_import"),
-    Some("api"),
-    None,
-    Some("fax"),
-];
-const LEADS: [Option<&str>; 9] =
-    [Some("24"), Some("24.0"), Some("2"), Some("2"), Some("48"), Some("1"), Some("72"), Some("5"), None];
+const SOURCES: &str = "manual manual calcom calcom calendly csv_import api - fax";
+const CONSENTS: &str = "granted granted granted denied withdrawn '' - asked";
+const LEADS: &str = "24 24.0 2 2 48 1 72 5 -";
 
 /// SplitMix64 (Steele, Lea and Flood, 2014).
 struct Chance(u64);
@@ -137,8 +63,22 @@ impl Chance {
         (self.next() >> 11) as f64 / (1_u64 << 53) as f64
     }
 
+    fn word(&mut self, from: &'static str) -> Option<&'static str> {
+        word(from, self.below(1 << 20) as usize)
+    }
+
     fn pick<T: Copy>(&mut self, from: &[T]) -> T {
         from[self.below(from.len() as i64) as usize]
+    }
+}
+
+/// One of the words, going round.
+fn word(from: &'static str, at: usize) -> Option<&'static str> {
+    let found = from.split(' ').nth(at % from.split(' ').count())?;
+    match found {
+        "-" => None,
+        "''" => Some(""),
+        word => Some(word),
     }
 }
 
@@ -147,6 +87,7 @@ pub fn generate(seed: u64, now: i64, size: &Size) -> World {
     assert!(size.tenants > 2 * SPECIAL.len(), "too few tenants");
     let mut chance = Chance(seed);
     let mut world = World {
+        minimum_group: 5.0,
         tenants: (0..size.tenants).map(|at| tenant(at, &mut chance)).collect(),
         contacts: Vec::new(),
         calls: Vec::new(),
@@ -193,17 +134,17 @@ fn tenant(at: usize, chance: &mut Chance) -> Tenant {
     Tenant {
         id: World::tenant_id(at),
         alias: format!("tenant-{at:03}"),
-        business_type: BUSINESSES[at % BUSINESSES.len()],
+        business_type: word(BUSINESSES, at),
         zone,
-        retell: chance.pick(&[Some("agent_1"), Some("agent_2"), Some(""), None]),
-        calcom: chance.pick(&[Some("cal_live_secret"), None, Some("")]),
-        calendly: chance.pick(&[Some("eyJ.secret"), None]),
+        retell: chance.word("agent_1 agent_2 '' -"),
+        calcom: chance.word("cal_live_secret - ''"),
+        calendly: chance.word("eyJ.secret -"),
         value: chance.pick(&[Some(80.5), Some(120.0), Some(0.0), None]),
         currency: chance.pick(&["GBP", "GBP", "EUR", "USD"]),
         baseline: chance.pick(&[None, None, Some(0.3), Some(0.0), Some(30.0), Some(1.0)]),
         hourly_cost: chance.pick(&[None, None, Some(21.5)]),
         goal: chance.pick(&[None, Some(40)]),
-        hours: chance.pick(&[Some("{24,2}"), Some("{}"), None]),
+        hours: chance.word("{24,2} {} -"),
     }
 }
 
@@ -242,11 +183,11 @@ fn contact(world: &World, tenant: usize, now: i64, chance: &mut Chance) -> Conta
         owner: chance.pick(&[Some("Dr Smith"), None]),
         instructions: chance.pick(&[Some("bring the form"), Some(""), None, None]),
         time,
-        status: if is_past { chance.pick(&PAST) } else { chance.pick(&AHEAD) },
+        status: if is_past { chance.word(PAST) } else { chance.word(AHEAD) },
         kind: kind(tenant, chance),
         minutes: chance.pick(&[Some(30), Some(45), Some(60), None]),
         risk: chance.pick(&[None, None, Some(0.0), Some(0.15), Some(0.5), Some(0.81), Some(1.0)]),
-        source: chance.pick(&SOURCES),
+        source: chance.word(SOURCES),
         created,
     }
 }
@@ -267,7 +208,7 @@ fn call(world: &World, now: i64, chance: &mut Chance) -> Call {
         1 => Some(-1),
         _ => Some(whom.id),
     };
-    let outcome = chance.pick(&OUTCOMES);
+    let outcome = chance.word(OUTCOMES);
     let reached = matches!(outcome, Some("answered" | "completed"));
     let seconds = match chance.below(600) {
         0 => Some(-5),
@@ -277,9 +218,8 @@ fn call(world: &World, now: i64, chance: &mut Chance) -> Call {
         _ => Some(chance.pick(&[0, 0, 12])),
     };
     let status = match outcome {
-        Some("failed") => chance.pick(&[Some("failed"), Some("error")]),
-        _ => chance
-            .pick(&[Some("completed"); 12].iter().copied().chain([None, Some(""), Some("queued")]).collect::<Vec<_>>()),
+        Some("failed") => chance.word("failed error"),
+        _ => chance.word("completed completed completed completed completed completed - '' queued"),
     };
     Call {
         session: format!("s{}", world.calls.len()),
@@ -287,29 +227,10 @@ fn call(world: &World, now: i64, chance: &mut Chance) -> Call {
         tenant: whom.tenant,
         status,
         outcome,
-        action: if reached || chance.one_in(100) {
-            chance.pick(&ACTIONS)
-        } else {
-            chance.pick(&[None, None, Some("")])
-        },
+        action: if reached || chance.one_in(100) { chance.word(ACTIONS) } else { chance.word("- - ''") },
         seconds,
-        sentiment: chance.pick(&[
-            Some("Positive"),
-            Some("positive"),
-            Some("Neutral"),
-            Some("Negative"),
-            Some("Unknown"),
-            Some("angry"),
-            Some(""),
-            None,
-        ]),
-        method: chance.pick(
-            &[Some("automated"); 8]
-                .iter()
-                .copied()
-                .chain([Some("manual"), Some("mixed"), None, Some(""), Some("robot")])
-                .collect::<Vec<_>>(),
-        ),
+        sentiment: chance.word("Positive positive Neutral Negative Unknown angry '' -"),
+        method: chance.word("automated automated automated automated automated manual mixed - '' robot"),
         time: ago(now, chance),
     }
 }
@@ -391,16 +312,12 @@ fn task(call: &Call, chance: &mut Chance) -> Task {
         due: call.time - late,
         status: match call.status {
             Some("failed") => Some("failed"),
-            _ => chance.pick(
-                &[Some("completed"); 16]
-                    .iter()
-                    .copied()
-                    .chain([Some("failed"), Some("cancelled"), Some("in_progress"), None, Some(""), Some("skipped")])
-                    .collect::<Vec<_>>(),
+            _ => chance.word(
+                "completed completed completed completed completed completed failed cancelled in_progress - '' skipped",
             ),
         },
         retries: chance.pick(&[Some(0), Some(0), Some(0), None, Some(1), Some(2)]),
-        hours: chance.pick(&LEADS),
+        hours: chance.word(LEADS),
         completed: (!chance.one_in(20)).then(|| call.time + 30),
     }
 }
@@ -429,7 +346,7 @@ fn waiting(world: &mut World, now: i64, chance: &mut Chance) {
             if chance.one_in(3) {
                 continue;
             }
-            let hours = chance.pick(&LEADS);
+            let hours = chance.word(LEADS);
             world.tasks.push(Task { tenant, due, status: Some("pending"), hours, ..Task::default() });
         }
     }
@@ -437,18 +354,8 @@ fn waiting(world: &mut World, now: i64, chance: &mut Chance) {
 
 fn consents(world: &mut World, chance: &mut Chance) {
     for contact in &world.contacts {
-        let states = [
-            Some("granted"),
-            Some("granted"),
-            Some("granted"),
-            Some("denied"),
-            Some("withdrawn"),
-            Some(""),
-            None,
-            Some("asked"),
-        ];
         if !chance.one_in(4) {
-            world.consents.push(Consent { contact: contact.id, kind: "voice", state: chance.pick(&states) });
+            world.consents.push(Consent { contact: contact.id, kind: "voice", state: chance.word(CONSENTS) });
         }
         if chance.one_in(5) {
             world.consents.push(Consent { contact: contact.id, kind: "sms", state: Some("denied") });

@@ -7,9 +7,6 @@ use super::World;
 /// Every series and its value.
 pub type Truth = BTreeMap<String, f64>;
 
-/// Groups of people that are smaller are not shown.
-const MINIMUM: f64 = 5.0;
-
 /// How the value of a label comes about.
 #[derive(Clone)]
 pub enum Rule {
@@ -102,12 +99,15 @@ impl Query {
                 sum.group = if self.group == Group::Tenant { sum.group.max(group) } else { sum.group + group };
             }
         }
+        let minimum = |alias: &str| {
+            world.minimum(world.tenants.iter().position(|tenant| tenant.alias == alias).unwrap_or(usize::MAX))
+        };
+        let is_shown = |alias: &str, sum: &Sum| sum.group == 0.0 || sum.group >= minimum(alias);
         for ((family, labels), mut sums) in self.families.iter().zip(sums) {
             if self.zeros {
                 self.fill(world, labels, &mut sums);
             }
-            for ((tenant, values), sum) in sums.into_iter().filter(|(_, sum)| sum.group == 0.0 || sum.group >= MINIMUM)
-            {
+            for ((tenant, values), sum) in sums.into_iter().filter(|((tenant, _), sum)| is_shown(tenant, sum)) {
                 let mut all =
                     vec![("pack", "vioconcierge"), ("tenant", tenant.as_str()), ("window", window.unwrap_or(""))];
                 all.extend(labels.iter().copied().zip(values.iter().map(String::as_str)));
