@@ -144,7 +144,9 @@ impl View<'_> {
             let count = counts.entry(contact.tenant).or_default();
             count.iter_mut().zip(is).for_each(|(count, is)| *count += f64::from(u8::from(is)));
         }
-        for (tenant, of) in self.crowd().into_iter().filter(|(tenant, of)| *of >= self.world.minimum(*tenant)) {
+        let known = |tenant: usize| tenant < self.world.tenants.len();
+        let is_shown = |tenant: usize, of: f64| known(tenant) && of >= self.world.minimum(tenant);
+        for (tenant, of) in self.crowd().into_iter().filter(|(tenant, of)| is_shown(*tenant, *of)) {
             for (field, count) in FIELDS.iter().zip(counts[&tenant]) {
                 self.put("business_contact_field_completeness_ratio", tenant, &[("field", field)], count / of);
             }

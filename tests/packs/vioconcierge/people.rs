@@ -10,9 +10,8 @@ const EDGES: [i64; 9] = [1, 7, 14, 30, 60, 90, 180, 365, 730];
 
 /// Words to choose from: `-` is NULL, and '' an empty text.
 const BUSINESSES: &str = "medical salon dental fitness hair_salon - legal veterinary spa ''";
-const OUTCOMES: &str = "answered answered answered answered answered answered answered answered completed completed no_answer no_answer no_answer voicemail voicemail busy failed - '' hung_up";
-const ACTIONS: &str =
-    "confirmed confirmed confirmed confirmed confirmed cancelled rescheduled rescheduled - - '' undecided";
+const OUTCOMES: &str = "answered answered answered answered answered answered completed completed no_answer no_answer no_answer voicemail busy failed -";
+const ACTIONS: &str = "confirmed confirmed confirmed confirmed confirmed cancelled rescheduled rescheduled - -";
 const PAST: &str =
     "completed completed completed attended confirmed confirmed no_show cancelled rescheduled pending - lost";
 const AHEAD: &str = "confirmed confirmed pending pending pending rescheduled '' no_show";
@@ -37,7 +36,8 @@ const KINDS: [Option<&str>; 16] = [
 ];
 const SOURCES: &str = "manual manual calcom calcom calendly csv_import api - fax";
 const CONSENTS: &str = "granted granted granted denied withdrawn '' - asked";
-const LEADS: &str = "24 24.0 2 2 48 1 72 5 -";
+/// Hours before the appointment, as different tenants have them.
+const LEADS: [&str; 5] = ["24 2", "24 24.0 48", "2 -", "72 24", "1 5 -"];
 
 /// SplitMix64 (Steele, Lea and Flood, 2014).
 struct Chance(u64);
@@ -65,6 +65,12 @@ impl Chance {
 
     fn word(&mut self, from: &'static str) -> Option<&'static str> {
         word(from, self.below(1 << 20) as usize)
+    }
+
+    /// One in eight rows of one in eight tenants has what nobody expects.
+    fn mostly(&mut self, tenant: usize, usual: &'static str, odd: &'static str) -> Option<&'static str> {
+        let is_odd = tenant % 8 == 5 && self.one_in(8);
+        self.word(if is_odd { odd } else { usual })
     }
 
     fn pick<T: Copy>(&mut self, from: &[T]) -> T {
@@ -208,7 +214,7 @@ fn call(world: &World, now: i64, chance: &mut Chance) -> Call {
         1 => Some(-1),
         _ => Some(whom.id),
     };
-    let outcome = chance.word(OUTCOMES);
+    let outcome = chance.mostly(whom.tenant, OUTCOMES, "'' hung_up");
     let reached = matches!(outcome, Some("answered" | "completed"));
     let seconds = match chance.below(600) {
         0 => Some(-5),
@@ -219,7 +225,7 @@ fn call(world: &World, now: i64, chance: &mut Chance) -> Call {
     };
     let status = match outcome {
         Some("failed") => chance.word("failed error"),
-        _ => chance.word("completed completed completed completed completed completed - '' queued"),
+        _ => chance.mostly(whom.tenant, "completed", "- '' queued"),
     };
     Call {
         session: format!("s{}", world.calls.len()),
@@ -227,10 +233,13 @@ fn call(world: &World, now: i64, chance: &mut Chance) -> Call {
         tenant: whom.tenant,
         status,
         outcome,
-        action: if reached || chance.one_in(100) { chance.word(ACTIONS) } else { chance.word("- - ''") },
+        action: match reached || chance.one_in(150) {
+            true => chance.mostly(whom.tenant, ACTIONS, "'' undecided"),
+            false => None,
+        },
         seconds,
-        sentiment: chance.word("Positive positive Neutral Negative Unknown angry '' -"),
-        method: chance.word("automated automated automated automated automated manual mixed - '' robot"),
+        sentiment: chance.mostly(whom.tenant, "Positive positive Neutral Negative Unknown -", "'' angry"),
+        method: chance.mostly(whom.tenant, "automated automated automated automated manual", "mixed - '' robot"),
         time: ago(now, chance),
     }
 }
@@ -312,12 +321,12 @@ fn task(call: &Call, chance: &mut Chance) -> Task {
         due: call.time - late,
         status: match call.status {
             Some("failed") => Some("failed"),
-            _ => chance.word(
-                "completed completed completed completed completed completed failed cancelled in_progress - '' skipped",
-            ),
+            _ => {
+                chance.mostly(call.tenant, "completed completed completed failed cancelled", "in_progress - '' skipped")
+            }
         },
         retries: chance.pick(&[Some(0), Some(0), Some(0), None, Some(1), Some(2)]),
-        hours: chance.word(LEADS),
+        hours: chance.word(LEADS[call.tenant % LEADS.len()]),
         completed: (!chance.one_in(20)).then(|| call.time + 30),
     }
 }
@@ -346,7 +355,7 @@ fn waiting(world: &mut World, now: i64, chance: &mut Chance) {
             if chance.one_in(3) {
                 continue;
             }
-            let hours = chance.word(LEADS);
+            let hours = chance.word(LEADS[tenant % LEADS.len()]);
             world.tasks.push(Task { tenant, due, status: Some("pending"), hours, ..Task::default() });
         }
     }

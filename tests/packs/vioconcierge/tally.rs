@@ -16,7 +16,7 @@ pub enum Rule {
     /// Only these; others, and what is missing, are `unknown`.
     Closed(&'static [&'static str]),
     Mapped(&'static [(&'static str, &'static str)]),
-    /// The first so many of the largest rows.
+    /// The first so many of each tenant's largest rows.
     Top(usize),
 }
 
@@ -82,10 +82,11 @@ impl Query {
         rows.0.iter().for_each(|((tenant, _), row)| *of_tenant.entry(*tenant).or_default() += row.count);
         let mut order: Vec<_> = rows.0.iter().filter(|((tenant, _), _)| self.is_shown(world, *tenant)).collect();
         order.sort_by(|a, b| b.1.values[0].unwrap_or(0.0).total_cmp(&a.1.values[0].unwrap_or(0.0)));
-        let mut tops = vec![BTreeSet::new(); self.labels.len()];
+        let mut tops: BTreeMap<usize, Vec<BTreeSet<String>>> = BTreeMap::new();
         let mut sums: Vec<BTreeMap<(String, Vec<String>), Sum>> = vec![BTreeMap::new(); self.families.len()];
         for ((tenant, texts), row) in order {
-            let values = self.values(texts, &mut tops);
+            let tops = tops.entry(*tenant).or_insert_with(|| vec![BTreeSet::new(); self.labels.len()]);
+            let values = self.values(texts, tops);
             let group = match self.group {
                 Group::None => f64::INFINITY,
                 Group::Row => row.count,
