@@ -15,6 +15,8 @@ mod people;
 mod state;
 #[path = "vioconcierge/tally.rs"]
 mod tally;
+#[path = "vioconcierge/webhooks.rs"]
+pub mod webhooks;
 #[path = "vioconcierge/zones.rs"]
 pub mod zones;
 
