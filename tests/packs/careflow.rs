@@ -351,7 +351,7 @@ impl World {
     /// What /metrics must show, from the generated things themselves.
     pub fn truth(&self, now: i64) -> BTreeMap<String, f64> {
         let mut truth = Truth::of("careflow");
-        for window in ["today", "yesterday", "24h", "prev_24h", "7d", "prev_7d", "30d", "prev_30d"] {
+        for window in ["today", "yesterday", "24h", "prev_24h", "7d", "prev_7d", "30d", "prev_30d", "90d", "365d"] {
             self.truth_of_calls(&mut truth, window, now);
         }
         for window in ["today", "24h", "7d", "30d"] {
@@ -494,6 +494,15 @@ impl World {
             for group in groups_of_this {
                 *groups.entry(group).or_default() += 1;
             }
+        }
+        // The fifty largest cities; the villages together are large enough.
+        let mut cities: Vec<(String, i64)> =
+            groups.iter().filter(|((family, _, _), _)| *family == "city").map(|((_, _, city), users)| (city.clone(), *users)).collect();
+        cities.retain(|(city, _)| city != "unknown");
+        cities.sort_by_key(|(_, users)| -users);
+        for (city, users) in cities.into_iter().skip(50) {
+            groups.remove(&("city", "city", city));
+            *groups.entry(("city", "city", "other".to_owned())).or_default() += users;
         }
         for ((family, label, value), users) in groups {
             truth.group(&format!("business_window_users_by_{family}"), &[("window", window), (label, &value)], users);
@@ -706,9 +715,9 @@ fn session(dice: &mut Dice, user: Option<i64>, started: i64) -> Session {
             Some(7..10) => Some("MT"),
             _ => [Some("GB"), Some("DE"), Some("US"), Some("FR"), Some(""), None][(place % 6) as usize],
         },
-        // Cities, and villages in which few live.
+        // As many cities as are shown, and villages in which few live.
         city: match place {
-            0..950 => Some(format!("City {:02}", place % 45)),
+            0..950 => Some(format!("City {:02}", place % 50)),
             950..960 => Some(String::new()),
             960..970 => None,
             _ => Some(format!("Village {place}")),
