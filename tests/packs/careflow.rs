@@ -15,7 +15,13 @@ const STATUSES: [&str; 7] =
 const DIRECTIONS: [&str; 5] = ["internal", "inbound_pstn", "outbound_pstn", "inbound_mobile", "outbound_mobile"];
 const LENGTHS: [&str; 3] = ["under_1m", "1m_to_30m", "over_30m"];
 const FEATURES: [&str; 8] = [
-    "dial_pad", "contact_list", "call_history", "recording_play", "voicemail", "settings", "notification_response",
+    "dial_pad",
+    "contact_list",
+    "call_history",
+    "recording_play",
+    "voicemail",
+    "settings",
+    "notification_response",
     "conference",
 ];
 const BANDS: [&str; 5] = ["0-19", "20-39", "40-59", "60-79", "80+"];
@@ -100,7 +106,7 @@ pub struct World {
 }
 
 pub fn generate(seed: u64, now: i64, size: &Size) -> World {
-    let mut dice = Dice(seed);
+    let mut dice = Dice::new(seed);
     let zone = Zone::quiet(now);
     let mut world = World {
         now,
@@ -159,15 +165,20 @@ impl World {
     fn use_it(&mut self, dice: &mut Dice, size: &Size) {
         let (now, zone) = (self.now, self.zone);
         let mut times = Times::new(now);
-        let fixed = [zone.midnight(now), zone.midnight(now) - 1, zone.week(now), zone.week(now) - 1, zone.month(now), zone.month(now) - 1];
+        let fixed = [
+            zone.midnight(now),
+            zone.midnight(now) - 1,
+            zone.week(now),
+            zone.week(now) - 1,
+            zone.month(now),
+            zone.month(now) - 1,
+        ];
         for n in 0..size.sessions {
             // Each edge of a day, a week and a month once; a fourth of the users was not there for seven days.
             let user = (!dice.percent(5)).then(|| dice.below(size.users));
             let started = match fixed.get(n as usize) {
                 Some(edge) => times.take(*edge),
-                None if user.is_some_and(|user| user % 4 == 0) => {
-                    times.take(now - 8 * DAY - dice.below(170 * DAY))
-                }
+                None if user.is_some_and(|user| user % 4 == 0) => times.take(now - 8 * DAY - dice.below(170 * DAY)),
                 None => past(dice, &mut times, now, 200),
             };
             self.sessions.push(session(dice, user, started));
@@ -200,27 +211,61 @@ impl World {
         let now = self.now;
         let mut times = Times::new(now);
         let classes = [
-            Some("inbound_pstn"), Some("outbound_pstn"), Some("mobile"), Some("toll_free"), Some("international"), Some("premium"),
-            Some("satellite"), None,
+            Some("inbound_pstn"),
+            Some("outbound_pstn"),
+            Some("mobile"),
+            Some("toll_free"),
+            Some("international"),
+            Some("premium"),
+            Some("satellite"),
+            None,
         ];
-        let categories = [Some("pstn"), Some("pstn"), Some("sms"), Some("api"), Some("storage"), Some("bandwidth"), Some("coffee"), None];
+        let categories = [
+            Some("pstn"),
+            Some("pstn"),
+            Some("sms"),
+            Some("api"),
+            Some("storage"),
+            Some("bandwidth"),
+            Some("coffee"),
+            None,
+        ];
         let currencies = ["USD", "USD", "EUR"];
         for _ in 0..size.users {
             let kind = dice.pick(&categories);
             let class = if kind == Some("pstn") { dice.pick(&classes) } else { None };
             let time = past(dice, &mut times, now, 500);
-            self.costs.push(Amount { time, kind, class, amount: dice.below(900_000), currency: dice.pick(&currencies) });
+            self.costs.push(Amount {
+                time,
+                kind,
+                class,
+                amount: dice.below(900_000),
+                currency: dice.pick(&currencies),
+            });
         }
         for _ in 0..size.users {
             let credit = (!dice.percent(5)).then(|| dice.below(10_000));
             let outstanding = (!dice.percent(5)).then(|| dice.below(5_000));
             self.accounts.push((credit, outstanding, dice.pick(&currencies)));
-            let kind = dice.pick(&[Some("usage"), Some("subscription"), Some("one_time"), Some("refund"), Some("gift"), None]);
+            let kind =
+                dice.pick(&[Some("usage"), Some("subscription"), Some("one_time"), Some("refund"), Some("gift"), None]);
             let time = past(dice, &mut times, now, 500);
-            self.charges.push(Amount { time, kind, class: None, amount: dice.below(20_000), currency: dice.pick(&currencies) });
+            self.charges.push(Amount {
+                time,
+                kind,
+                class: None,
+                amount: dice.below(20_000),
+                currency: dice.pick(&currencies),
+            });
             let kind = dice.pick(&[Some("recurring"), Some("recurring"), Some("one_time"), None]);
             let time = past(dice, &mut times, now, 800);
-            self.payments.push(Amount { time, kind, class: None, amount: dice.below(20_000), currency: dice.pick(&currencies) });
+            self.payments.push(Amount {
+                time,
+                kind,
+                class: None,
+                amount: dice.below(20_000),
+                currency: dice.pick(&currencies),
+            });
             let begun = past(dice, &mut times, now, 300);
             let mut later = |dice: &mut Dice, chance, from: i64| {
                 dice.percent(chance).then(|| times.take(from + dice.below((now - SLACK - from).max(1))))
@@ -228,7 +273,13 @@ impl World {
             let trial = dice.percent(80).then_some(begun);
             let paid = later(dice, 60, begun);
             let ended = later(dice, 30, paid.unwrap_or(begun));
-            self.subscriptions.push(Subscription { trial, paid, ended, monthly: dice.below(9_000), currency: dice.pick(&currencies) });
+            self.subscriptions.push(Subscription {
+                trial,
+                paid,
+                ended,
+                monthly: dice.below(9_000),
+                currency: dice.pick(&currencies),
+            });
         }
     }
 
@@ -281,15 +332,31 @@ impl World {
             "users" => each
                 .zip(&self.users)
                 .map(|(id, u)| {
-                    row(&[number(id), time(u.created), u.deleted.and_then(time), u.locked.and_then(time), text(u.zone), text(u.language)])
+                    row(&[
+                        number(id),
+                        time(u.created),
+                        u.deleted.and_then(time),
+                        u.locked.and_then(time),
+                        text(u.zone),
+                        text(u.language),
+                    ])
                 })
                 .collect(),
             "sessions" => each
                 .zip(&self.sessions)
                 .map(|(id, s)| {
                     row(&[
-                        number(id), s.user.and_then(number), time(s.started), s.ended.and_then(time), text(s.country), s.city.clone(),
-                        text(s.device), text(s.os), text(s.browser), text(s.version), text(s.method),
+                        number(id),
+                        s.user.and_then(number),
+                        time(s.started),
+                        s.ended.and_then(time),
+                        text(s.country),
+                        s.city.clone(),
+                        text(s.device),
+                        text(s.os),
+                        text(s.browser),
+                        text(s.version),
+                        text(s.method),
                     ])
                 })
                 .collect(),
@@ -297,12 +364,22 @@ impl World {
                 .zip(&self.calls)
                 .map(|(id, c)| {
                     row(&[
-                        number(id), time(c.started), c.answered.and_then(time), c.seconds.and_then(number), text(c.status),
-                        text(c.direction), c.caller.and_then(number), c.callee.and_then(number), text(c.caller_zone), text(c.callee_zone),
+                        number(id),
+                        time(c.started),
+                        c.answered.and_then(time),
+                        c.seconds.and_then(number),
+                        text(c.status),
+                        text(c.direction),
+                        c.caller.and_then(number),
+                        c.callee.and_then(number),
+                        text(c.caller_zone),
+                        text(c.callee_zone),
                     ])
                 })
                 .collect(),
-            "feature_uses" => self.features.iter().map(|(u, f, t)| row(&[number(*u), text(Some(f)), time(*t)])).collect(),
+            "feature_uses" => {
+                self.features.iter().map(|(u, f, t)| row(&[number(*u), text(Some(f)), time(*t)])).collect()
+            }
             "ratings" => self.ratings.iter().map(|(u, s, t)| row(&[number(*u), number(*s), time(*t)])).collect(),
             "costs" => self
                 .costs
@@ -318,7 +395,9 @@ impl World {
                 .collect(),
             "charges" | "payments" => each
                 .zip(if table == "charges" { &self.charges } else { &self.payments })
-                .map(|(id, p)| row(&[number(id), text(p.kind), money(p.amount, 2), text(Some(p.currency)), time(p.time)]))
+                .map(|(id, p)| {
+                    row(&[number(id), text(p.kind), money(p.amount, 2), text(Some(p.currency)), time(p.time)])
+                })
                 .collect(),
             "subscriptions" => each
                 .zip(&self.subscriptions)
@@ -332,14 +411,27 @@ impl World {
                 .zip(&self.recordings)
                 .map(|(id, r)| {
                     let deleted = r.deleted.and_then(time);
-                    row(&[number(id), time(r.created), deleted, number(r.bytes), r.original.and_then(number), r.seconds.and_then(number)])
+                    row(&[
+                        number(id),
+                        time(r.created),
+                        deleted,
+                        number(r.bytes),
+                        r.original.and_then(number),
+                        r.seconds.and_then(number),
+                    ])
                 })
                 .collect(),
-            "recording_plays" => each.zip(&self.plays).map(|(id, (u, t))| row(&[number(id), u.and_then(number), time(*t)])).collect(),
-            "blocked_addresses" => {
-                each.zip(&self.blocked).map(|(id, until)| row(&[Some(format!("192.0.2.{id}")), until.and_then(time)])).collect()
+            "recording_plays" => {
+                each.zip(&self.plays).map(|(id, (u, t))| row(&[number(id), u.and_then(number), time(*t)])).collect()
             }
-            "consents" => each.zip(&self.consents).map(|(id, (kind, state))| row(&[number(id), text(Some(kind)), text(*state)])).collect(),
+            "blocked_addresses" => each
+                .zip(&self.blocked)
+                .map(|(id, until)| row(&[Some(format!("192.0.2.{id}")), until.and_then(time)]))
+                .collect(),
+            "consents" => each
+                .zip(&self.consents)
+                .map(|(id, (kind, state))| row(&[number(id), text(Some(kind)), text(*state)]))
+                .collect(),
             "privacy_requests" => each
                 .zip(&self.requests)
                 .map(|(id, (kind, asked, done))| row(&[number(id), text(*kind), time(*asked), done.and_then(time)]))
@@ -370,7 +462,8 @@ impl World {
             };
             let calls = self.calls.iter().filter(|call| period.contains(&call.started)).filter(apart).count();
             truth.set("business_window_cross_timezone_calls", &[("window", window)], calls as f64);
-            let listeners: BTreeSet<i64> = self.plays.iter().filter(|play| period.contains(&play.1)).filter_map(|play| play.0).collect();
+            let listeners: BTreeSet<i64> =
+                self.plays.iter().filter(|play| period.contains(&play.1)).filter_map(|play| play.0).collect();
             truth.set("business_window_recording_listeners", &[("window", window)], listeners.len() as f64);
         }
         for window in ["24h", "prev_24h", "7d", "prev_7d", "30d", "prev_30d", "90d", "prev_90d"] {
@@ -473,7 +566,8 @@ impl World {
         for (user, session) in &latest {
             let user = &self.users[*user as usize];
             let open = |value: Option<&str>| value.filter(|value| !value.is_empty()).unwrap_or("unknown").to_owned();
-            let listed = |value: Option<&str>, list: &[&str]| closed(value.map(str::to_lowercase).as_deref(), list).to_owned();
+            let listed =
+                |value: Option<&str>, list: &[&str]| closed(value.map(str::to_lowercase).as_deref(), list).to_owned();
             let version = match session.version {
                 None | Some("") => "unknown",
                 Some(version) if parts(version).is_some_and(|parts| versions.contains(&parts)) => version,
@@ -496,8 +590,11 @@ impl World {
             }
         }
         // The fifty largest cities; the villages together are large enough.
-        let mut cities: Vec<(String, i64)> =
-            groups.iter().filter(|((family, _, _), _)| *family == "city").map(|((_, _, city), users)| (city.clone(), *users)).collect();
+        let mut cities: Vec<(String, i64)> = groups
+            .iter()
+            .filter(|((family, _, _), _)| *family == "city")
+            .map(|((_, _, city), users)| (city.clone(), *users))
+            .collect();
         cities.retain(|(city, _)| city != "unknown");
         cities.sort_by_key(|(_, users)| -users);
         for (city, users) in cities.into_iter().skip(50) {
@@ -518,7 +615,11 @@ impl World {
             }
         }
         for (feature, users) in users {
-            truth.group("business_window_feature_users", &[("window", window), ("feature", feature)], users.len() as i64);
+            truth.group(
+                "business_window_feature_users",
+                &[("window", window), ("feature", feature)],
+                users.len() as i64,
+            );
         }
         truth.zeros("business_window_feature_users", &[("window", window)], &[("feature", &FEATURES)]);
     }
@@ -539,8 +640,16 @@ impl World {
         let new = self.users.iter().filter(|user| period.contains(&user.created)).count();
         let window = [("window", window)];
         truth.set("business_window_users", &window, active.len() as f64);
-        truth.set("business_window_returning_users", &window, active.values().filter(|sessions| **sessions >= 2).count() as f64);
-        truth.set("business_window_churned_users", &window, earlier.iter().filter(|user| !active.contains_key(user)).count() as f64);
+        truth.set(
+            "business_window_returning_users",
+            &window,
+            active.values().filter(|sessions| **sessions >= 2).count() as f64,
+        );
+        truth.set(
+            "business_window_churned_users",
+            &window,
+            earlier.iter().filter(|user| !active.contains_key(user)).count() as f64,
+        );
         truth.set("business_window_new_users", &window, new as f64);
     }
 
@@ -601,10 +710,12 @@ impl World {
             let period = self.zone.window(window, now);
             for cost in self.costs.iter().filter(|cost| period.contains(&cost.time)) {
                 let category = closed(cost.kind, &categories);
-                *parts.entry(("business_window_cost", window, "category", category, cost.currency)).or_default() += cost.amount;
+                *parts.entry(("business_window_cost", window, "category", category, cost.currency)).or_default() +=
+                    cost.amount;
                 if cost.kind == Some("pstn") {
                     let class = closed(cost.class, &classes);
-                    *parts.entry(("business_window_call_cost", window, "class", class, cost.currency)).or_default() += cost.amount;
+                    *parts.entry(("business_window_call_cost", window, "class", class, cost.currency)).or_default() +=
+                        cost.amount;
                 }
             }
         }
@@ -612,16 +723,30 @@ impl World {
             let period = self.zone.window(window, now);
             for charge in self.charges.iter().filter(|charge| period.contains(&charge.time)) {
                 let kind = closed(charge.kind, &["usage", "subscription", "one_time", "refund"]);
-                *parts.entry(("business_window_charges", window, "kind", kind, charge.currency)).or_default() += charge.amount * 100;
+                *parts.entry(("business_window_charges", window, "kind", kind, charge.currency)).or_default() +=
+                    charge.amount * 100;
             }
         }
-        let windows =
-            ["today", "month", "24h", "prev_24h", "7d", "prev_7d", "30d", "prev_30d", "90d", "prev_90d", "365d", "prev_365d"];
+        let windows = [
+            "today",
+            "month",
+            "24h",
+            "prev_24h",
+            "7d",
+            "prev_7d",
+            "30d",
+            "prev_30d",
+            "90d",
+            "prev_90d",
+            "365d",
+            "prev_365d",
+        ];
         for window in windows {
             let period = self.zone.window(window, now);
             for payment in self.payments.iter().filter(|payment| period.contains(&payment.time)) {
                 let kind = closed(payment.kind, &["recurring", "one_time"]);
-                *parts.entry(("business_window_revenue", window, "kind", kind, payment.currency)).or_default() += payment.amount * 100;
+                *parts.entry(("business_window_revenue", window, "kind", kind, payment.currency)).or_default() +=
+                    payment.amount * 100;
             }
         }
         for ((family, window, label, value, currency), amount) in parts {
@@ -633,7 +758,8 @@ impl World {
             let outstanding: i64 = accounts.filter_map(|account| account.1).sum();
             truth.set("business_user_credits", &[("currency", currency)], credit as f64 / 1e2);
             truth.set("business_outstanding_balance", &[("currency", currency)], outstanding as f64 / 1e2);
-            let pays = |s: &&Subscription| s.paid.is_some_and(|paid| paid <= now) && s.ended.is_none_or(|ended| ended > now);
+            let pays =
+                |s: &&Subscription| s.paid.is_some_and(|paid| paid <= now) && s.ended.is_none_or(|ended| ended > now);
             let paying = self.subscriptions.iter().filter(|s| s.currency == currency).filter(pays);
             truth.set("business_mrr", &[("currency", currency)], paying.map(|s| s.monthly).sum::<i64>() as f64 / 1e2);
         }
@@ -658,24 +784,38 @@ impl World {
             }
         }
         for (currency, amount) in lost {
-            truth.set("business_window_churned_revenue", &[("window", window), ("currency", currency)], amount as f64 / 1e2);
+            truth.set(
+                "business_window_churned_revenue",
+                &[("window", window), ("currency", currency)],
+                amount as f64 / 1e2,
+            );
         }
         truth.zeros("business_window_customer_changes", &[("window", window)], &[("change", &CHANGES)]);
     }
 
     fn truth_of_state(&self, truth: &mut Truth, now: i64) {
-        for (period, from) in [("day", self.zone.midnight(now)), ("week", self.zone.week(now)), ("month", self.zone.month(now))] {
+        for (period, from) in
+            [("day", self.zone.midnight(now)), ("week", self.zone.week(now)), ("month", self.zone.month(now))]
+        {
             let active = self.sessions.iter().filter(|s| (from..now).contains(&s.started)).filter_map(|s| s.user);
             truth.set("business_active_users", &[("period", period)], active.collect::<BTreeSet<i64>>().len() as f64);
         }
         let users = self.users.iter().filter(|user| user.deleted.is_none());
         truth.set("business_users", &[], users.clone().count() as f64);
-        truth.set("business_locked_accounts", &[], users.filter(|user| user.locked.is_some_and(|until| until > now)).count() as f64);
+        truth.set(
+            "business_locked_accounts",
+            &[],
+            users.filter(|user| user.locked.is_some_and(|until| until > now)).count() as f64,
+        );
         let kept: Vec<&Recording> = self.recordings.iter().filter(|recording| recording.deleted.is_none()).collect();
         let sum = |of: &dyn Fn(&Recording) -> i64| kept.iter().map(|recording| of(recording)).sum::<i64>() as f64;
         truth.set("business_recordings", &[], kept.len() as f64);
         truth.set("business_recording_storage_bytes", &[], sum(&|recording| recording.bytes));
-        truth.set("business_recording_original_bytes", &[], sum(&|recording| recording.original.unwrap_or(recording.bytes)));
+        truth.set(
+            "business_recording_original_bytes",
+            &[],
+            sum(&|recording| recording.original.unwrap_or(recording.bytes)),
+        );
         truth.set("business_recording_audio_seconds", &[], sum(&|recording| recording.seconds.unwrap_or(0)));
         if let Some(oldest) = kept.iter().map(|recording| recording.created).min() {
             truth.set("business_recording_oldest_timestamp_seconds", &[], oldest as f64);
@@ -726,8 +866,22 @@ fn session(dice: &mut Dice, user: Option<i64>, started: i64) -> Session {
         os: dice.pick(&[Some("iOS"), Some("android"), Some("windows"), Some("macos"), Some("beos"), None]),
         browser: dice.pick(&[Some("Chrome"), Some("safari"), Some("firefox"), Some("lynx"), Some(""), None]),
         version: dice.pick(&[
-            Some("1.0"), Some("1.1"), Some("1.2"), Some("1.9"), Some("1.10"), Some("2.0.0"), Some("2.0.1"), Some("2.1"), Some("2.10"),
-            Some("3"), Some("3.0.1"), Some("3.1"), Some("4.0-beta"), Some("10.2.31.4"), Some(""), None,
+            Some("1.0"),
+            Some("1.1"),
+            Some("1.2"),
+            Some("1.9"),
+            Some("1.10"),
+            Some("2.0.0"),
+            Some("2.0.1"),
+            Some("2.1"),
+            Some("2.10"),
+            Some("3"),
+            Some("3.0.1"),
+            Some("3.1"),
+            Some("4.0-beta"),
+            Some("10.2.31.4"),
+            Some(""),
+            None,
         ]),
         method: dice.pick(&[Some("password"), Some("google"), Some("apple"), Some("carrier_pigeon"), None]),
     }
@@ -735,8 +889,18 @@ fn session(dice: &mut Dice, user: Option<i64>, started: i64) -> Session {
 
 fn call(dice: &mut Dice, started: i64, users: i64) -> Call {
     let status = dice.pick(&[
-        Some("completed"), Some("completed"), Some("completed"), Some("no_answer"), Some("busy"), Some("network_failure"),
-        Some("server_failure"), Some("blocked"), Some("voicemail"), Some("teleported"), Some(""), None,
+        Some("completed"),
+        Some("completed"),
+        Some("completed"),
+        Some("no_answer"),
+        Some("busy"),
+        Some("network_failure"),
+        Some("server_failure"),
+        Some("blocked"),
+        Some("voicemail"),
+        Some("teleported"),
+        Some(""),
+        None,
     ]);
     let talks = matches!(status, Some("completed" | "voicemail"));
     let zones = [Some("Europe/London"), Some("Europe/Berlin"), Some("America/New_York"), Some(""), None];
@@ -756,8 +920,14 @@ fn call(dice: &mut Dice, started: i64, users: i64) -> Call {
         },
         status,
         direction: dice.pick(&[
-            Some("internal"), Some("inbound_pstn"), Some("outbound_pstn"), Some("inbound_mobile"), Some("outbound_mobile"),
-            Some("sideways"), Some(""), None,
+            Some("internal"),
+            Some("inbound_pstn"),
+            Some("outbound_pstn"),
+            Some("inbound_mobile"),
+            Some("outbound_mobile"),
+            Some("sideways"),
+            Some(""),
+            None,
         ]),
         caller: party(dice),
         callee: party(dice),

@@ -16,12 +16,28 @@ const FUNNELS: [(&str, &[Step]); 3] = [
     (
         "mri",
         &[
-            ("landing", "page_view", "=/mri"), ("slots", "page_view", "/mri/slots"), ("details", "page_view", "=/mri/details"),
+            ("landing", "page_view", "=/mri"),
+            ("slots", "page_view", "/mri/slots"),
+            ("details", "page_view", "=/mri/details"),
             ("booked", "session.converted", ""),
         ],
     ),
-    ("tot", &[("landing", "page_view", "=/tot"), ("details", "page_view", "=/tot/details"), ("booked", "session.converted", "")]),
-    ("nil", &[("landing", "page_view", "=/nil"), ("details", "page_view", "=/nil/details"), ("booked", "session.converted", "")]),
+    (
+        "tot",
+        &[
+            ("landing", "page_view", "=/tot"),
+            ("details", "page_view", "=/tot/details"),
+            ("booked", "session.converted", ""),
+        ],
+    ),
+    (
+        "nil",
+        &[
+            ("landing", "page_view", "=/nil"),
+            ("details", "page_view", "=/nil/details"),
+            ("booked", "session.converted", ""),
+        ],
+    ),
 ];
 const CHANNELS: [&str; 2] = ["web", "whatsapp"];
 const PRESENCE: [&str; 4] = ["online", "busy", "away", "offline"];
@@ -52,7 +68,7 @@ pub struct World {
 }
 
 pub fn generate(seed: u64, now: i64, size: &Size) -> World {
-    let mut dice = Dice(seed);
+    let mut dice = Dice::new(seed);
     let zone = Zone::quiet(now);
     let users = (0..size.users).map(|_| settled(now, now - dice.below(120 * DAY))).collect();
     let mut world = World { zone, users, events: Vec::new(), conversations: Vec::new(), agents: Vec::new() };
@@ -76,7 +92,8 @@ pub fn generate(seed: u64, now: i64, size: &Size) -> World {
             agent: dice.pick(&[Some("a-7"), Some("a-8"), Some("a-9"), None]),
         });
     }
-    world.agents = (0..40).map(|_| dice.pick(&[Some("online"), Some("busy"), Some("asleep"), Some("offline"), None])).collect();
+    world.agents =
+        (0..40).map(|_| dice.pick(&[Some("online"), Some("busy"), Some("asleep"), Some("offline"), None])).collect();
     world
 }
 
@@ -94,7 +111,16 @@ impl World {
     /// A walk over pages, in the order of a funnel or not.
     fn visit(&mut self, dice: &mut Dice, times: &mut Times, n: i64, begun: i64, user: Option<i64>) {
         let pages = [
-            "/", "/mri", "/mri/slots", "/mri/slots/tuesday", "/mri/details", "/tot", "/tot/details", "/nil", "/nil/details", "/mri/detailsX",
+            "/",
+            "/mri",
+            "/mri/slots",
+            "/mri/slots/tuesday",
+            "/mri/details",
+            "/tot",
+            "/tot/details",
+            "/nil",
+            "/nil/details",
+            "/mri/detailsX",
         ];
         let session = Some(format!("web-{n}"));
         let mut time = times.take(begun);
@@ -121,7 +147,8 @@ impl World {
         let mut time = times.take(begun);
         for turn in 0..1 + dice.below(5) {
             let name = if turn % 2 == 0 { "message.received" } else { "message.sent" };
-            let channel = if dice.percent(97) { Some("whatsapp") } else { dice.pick(&[Some("carrier pigeon"), Some(""), None]) };
+            let channel =
+                if dice.percent(97) { Some("whatsapp") } else { dice.pick(&[Some("carrier pigeon"), Some(""), None]) };
             self.events.push(Event { name, channel, time, user, session: session.clone(), path: None });
             time = times.take(time + 2 + dice.below(40));
         }
@@ -139,7 +166,15 @@ impl World {
                 .zip(&self.events)
                 .map(|(id, e)| {
                     let properties = e.path.map_or_else(|| "{}".to_owned(), |path| format!("{{\"path\": \"{path}\"}}"));
-                    row(&[number(id), text(Some(e.name)), text(e.channel), time(e.time), e.user.and_then(number), e.session.clone(), Some(properties)])
+                    row(&[
+                        number(id),
+                        text(Some(e.name)),
+                        text(e.channel),
+                        time(e.time),
+                        e.user.and_then(number),
+                        e.session.clone(),
+                        Some(properties),
+                    ])
                 })
                 .collect(),
             "conversations" => each

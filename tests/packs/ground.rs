@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::rng::Rng;
+
 pub const DAY: i64 = 86_400;
 /// For how long after it was made the truth of a world stays as it is: nothing lies where a window's edge passes meanwhile.
 pub const SLACK: i64 = 1_200;
@@ -10,29 +12,25 @@ pub const SMALL: i64 = 5;
 /// How many days ago windows begin, those before them, and those before these.
 const EDGES: [i64; 14] = [0, 1, 2, 3, 7, 14, 21, 30, 60, 90, 180, 270, 365, 730];
 
-/// SplitMix64: the same numbers for the same seed, everywhere.
-pub struct Dice(pub u64);
+/// Chance, in the signed numbers that times are.
+pub struct Dice(Rng);
 
 impl Dice {
-    pub fn roll(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        mixed ^ (mixed >> 31)
+    pub fn new(seed: u64) -> Dice {
+        Dice(Rng::new(seed, 0))
     }
 
     /// 0 to `bound` - 1.
     pub fn below(&mut self, bound: i64) -> i64 {
-        i64::try_from(self.roll() % u64::try_from(bound).expect("a bound")).expect("it is below")
+        self.0.below(bound as u64) as i64
     }
 
-    pub fn percent(&mut self, chance: i64) -> bool {
-        self.below(100) < chance
+    pub fn percent(&mut self, chance: u32) -> bool {
+        self.0.chance(10 * chance)
     }
 
     pub fn pick<T: Copy>(&mut self, of: &[T]) -> T {
-        of[usize::try_from(self.below(of.len() as i64)).expect("a place")]
+        *self.0.pick(of)
     }
 }
 
@@ -161,7 +159,9 @@ fn last_sunday(year: i64, month: i64) -> i64 {
 fn days(year: i64, month: i64, day: i64) -> i64 {
     // Years that begin in March, so that the leap day is the last one.
     let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
-    year * 365 + year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400) + (153 * month + 2) / 5 + day - 1 - 719_468
+    year * 365 + year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400) + (153 * month + 2) / 5 + day
+        - 1
+        - 719_468
 }
 
 fn civil(day: i64) -> (i64, i64, i64) {
@@ -237,8 +237,10 @@ impl Truth {
                     key.starts_with(&format!("{name}{{")) && parts().all(|(l, v)| key.contains(&format!("{l}=\"{v}\"")))
                 };
                 if !self.series.keys().chain(&self.withheld).any(has) {
-                    let others = lists.iter().filter(|(other, _)| other != label).map(|(other, list)| (*other, list[0]));
-                    let labels: Vec<(&str, &str)> = fixed.iter().copied().chain(others).chain([(*label, *value)]).collect();
+                    let others =
+                        lists.iter().filter(|(other, _)| other != label).map(|(other, list)| (*other, list[0]));
+                    let labels: Vec<(&str, &str)> =
+                        fixed.iter().copied().chain(others).chain([(*label, *value)]).collect();
                     self.add(name, &labels, 0.0);
                 }
             }
