@@ -60,7 +60,14 @@ fn events(now: i64) -> Vec<Value> {
         of(event("session.timeout", 3_550, json!({})), "s2"),
         of(event("session.start", 3_600, json!({})), "s3"),
         of(event("session.start", 20_000, json!({ "platform": "android" })), "s4"),
-        of(event("call.ended", 19_400, json!({ "network": "wifi", "carrier": "Example_Mobile", "distanceMeters": 12_000 })), "s4"),
+        of(
+            event(
+                "call.ended",
+                19_400,
+                json!({ "network": "wifi", "carrier": "Example_Mobile", "distanceMeters": 12_000 }),
+            ),
+            "s4",
+        ),
         // Nobody began it.
         of(event("session.end", 3_000, json!({})), "s5"),
         event("user.registered", 60, json!({ "platform": "web" })),
@@ -82,7 +89,11 @@ fn events(now: i64) -> Vec<Value> {
         event("recording.downloaded", 50, json!({})),
         event("recording.shared", 50, json!({})),
         event("recording.analysed", 50, json!({ "speakers": "several", "silenceRatio": 0.25, "qualityScore": 81 })),
-        event("recording.analysed", 50, json!({ "speakers": "one", "noiseDecibels": 42, "levelDeviationDecibels": 3.5 })),
+        event(
+            "recording.analysed",
+            50,
+            json!({ "speakers": "one", "noiseDecibels": 42, "levelDeviationDecibels": 3.5 }),
+        ),
         event("notification.retried", 50, json!({ "channel": "sms", "result": "success" })),
         event("notification.opted_out", 50, json!({ "channel": "email" })),
         event(
@@ -93,8 +104,16 @@ fn events(now: i64) -> Vec<Value> {
                 "sdkVersion": "2.10.0", "network": "cellular", "userAgentFamily": "CareFlow", "country": "GB", "actor": "human",
             }),
         ),
-        event("api.request", 50, json!({ "method": "GET", "route": "/api/users/7", "status": 429, "durationSeconds": 0.004, "actor": "bot" })),
-        event("api.request", 50, json!({ "method": "BREW", "route": "/api/settings", "status": "401", "reason": "expired" })),
+        event(
+            "api.request",
+            50,
+            json!({ "method": "GET", "route": "/api/users/7", "status": 429, "durationSeconds": 0.004, "actor": "bot" }),
+        ),
+        event(
+            "api.request",
+            50,
+            json!({ "method": "BREW", "route": "/api/settings", "status": "401", "reason": "expired" }),
+        ),
         event("login", 50, json!({ "result": "success", "method": "google", "mfa": true })),
         event("login", 50, json!({ "result": "failure", "method": "password" })),
         event("account.locked", 50, json!({})),

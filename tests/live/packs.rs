@@ -88,7 +88,8 @@ pub fn counting(folder: &Path, pack: &str, settings: &str) -> Agent {
     fs::write(&file, TOKEN).expect("a file");
     let include = format!("include = [\"{}/config/packs/{pack}\"]\n", env!("CARGO_MANIFEST_DIR"));
     let packs = format!("[[packs]]\nname = \"{pack}\"\n{settings}\n");
-    let source = format!("[[event_sources]]\nname = \"app\"\npack = \"{pack}\"\nbearer_file = \"{}\"\n", file.display());
+    let source =
+        format!("[[event_sources]]\nname = \"app\"\npack = \"{pack}\"\nbearer_file = \"{}\"\n", file.display());
     watch(folder, &format!("{include}{packs}{source}"))
 }
 

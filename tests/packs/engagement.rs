@@ -42,7 +42,7 @@ const FUNNELS: [(&str, &[Step]); 3] = [
 const CHANNELS: [&str; 2] = ["web", "whatsapp"];
 const PRESENCE: [&str; 4] = ["online", "busy", "away", "offline"];
 /// Who may be shown, and as whom.
-pub const ALIASES: [(&str, &str); 2] = [("a-7", "desk one"), ("a-8", "desk two")];
+pub const ALIASES: [(&str, &str); 2] = [("a-7", "desk-one"), ("a-8", "desk-two")];
 
 struct Event {
     name: &'static str,

@@ -73,10 +73,10 @@ pub enum Zone {
 }
 
 impl Zone {
-    /// One in which no day begins within `SLACK` of `now`.
+    /// One in which no day begins within `SLACK` of `now`, before or after.
     pub fn quiet(now: i64) -> Zone {
         let berlin = (now + Zone::Berlin.offset(now)).rem_euclid(DAY);
-        if berlin < DAY - SLACK { Zone::Berlin } else { Zone::Phoenix }
+        if (SLACK..DAY - SLACK).contains(&berlin) { Zone::Berlin } else { Zone::Phoenix }
     }
 
     pub fn name(self) -> &'static str {
