@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::world::{At, Cents, DAY, Random, Rows, Truth, Window, any, civil, listed, local_day, midnight, settled, windows, zones};
+use super::world::{
+    At, Cents, DAY, Random, Rows, Truth, Window, any, civil, listed, local_day, midnight, settled, windows, zones,
+};
 
 pub struct Size {
     pub tenants: usize,
@@ -140,9 +142,17 @@ pub struct World {
 const CURRENCIES: [&str; 8] = ["EUR", "EUR", "EUR", "EUR", "USD", "usd", "", "NULL"];
 const REGIONS: [&str; 7] = ["north-america", "europe", "Saint-\u{c9}tienne", "O\"Higgins \\ south", "asia", "", "NULL"];
 const SOURCES: [&str; 8] = ["website", "referral", "campaign", "Campaign", "phone", "+44 20 7946 0018", "", "NULL"];
-const STAGES: [&str; 9] = ["new", "contacted", "qualified", "Qualified", "opportunity", "customer", "lost", "frozen", "NULL"];
+const STAGES: [&str; 9] =
+    ["new", "contacted", "qualified", "Qualified", "opportunity", "customer", "lost", "frozen", "NULL"];
 const CAMPAIGNS: [&str; 9] = [
-    "Welcome Series", "Product Launch", "Monthly Newsletter", "Re-engagement", "Spring", "Summer 2026", "Autumn", "",
+    "Welcome Series",
+    "Product Launch",
+    "Monthly Newsletter",
+    "Re-engagement",
+    "Spring",
+    "Summer 2026",
+    "Autumn",
+    "",
     "a name that tells a whole story",
 ];
 
@@ -199,7 +209,18 @@ impl World {
             tenant: self.some_tenant(random),
             at: random.time(now),
             outcome: random.word(&[
-                "answered", "answered", "completed", "completed", "Completed", "no_answer", "voicemail", "busy", "failed", "", "NULL", "lost",
+                "answered",
+                "answered",
+                "completed",
+                "completed",
+                "Completed",
+                "no_answer",
+                "voicemail",
+                "busy",
+                "failed",
+                "",
+                "NULL",
+                "lost",
             ]),
             seconds: (!random.once_in(4)).then(|| random.within(0, 1200)),
             handler: random.word(&["ai", "ai", "human", "mixed", "", "NULL", "robot"]),
@@ -214,7 +235,12 @@ impl World {
         for tenant in 0..self.tenants.len() - 3 {
             let zone = self.tenants[tenant].zone.unwrap_or(self.zone);
             let today = local_day(zone, now);
-            for at in [midnight(zone, today), midnight(zone, today) - 1, midnight(zone, today - 1), midnight(zone, today - 1) - 1] {
+            for at in [
+                midnight(zone, today),
+                midnight(zone, today) - 1,
+                midnight(zone, today - 1),
+                midnight(zone, today - 1) - 1,
+            ] {
                 let call = self.call(random, now);
                 self.calls.push(Call { tenant, at, ..call });
             }
@@ -223,7 +249,8 @@ impl World {
 
     fn lead(&self, random: &mut Random, now: i64) -> Lead {
         let at = random.time(now);
-        let converted = random.once_in(3).then(|| settled(at + random.within(3600, 60 * DAY), now)).filter(|time| *time > at);
+        let converted =
+            random.once_in(3).then(|| settled(at + random.within(3600, 60 * DAY), now)).filter(|time| *time > at);
         Lead {
             tenant: self.some_tenant(random),
             at,
@@ -248,7 +275,8 @@ impl World {
                 opened,
                 closed,
                 stage: random.word(stages),
-                cents: (!random.once_in(10)).then(|| random.pick(&[99_999, 100_000, 499_999, 2_500_050, 10_000_000, 70_000])),
+                cents: (!random.once_in(10))
+                    .then(|| random.pick(&[99_999, 100_000, 499_999, 2_500_050, 10_000_000, 70_000])),
                 currency: random.word(&CURRENCIES),
                 team: random.word(&["north", "south", "", "NULL"]),
             });
@@ -322,7 +350,8 @@ impl World {
                     customers: random.once_in(2).then(|| random.within(0, 30)),
                 });
                 let campaign = self.campaigns.len() - 1;
-                let variants: &[&str] = random.pick(&[&["NULL"][..], &["A"], &["A", "B"], &["A", "B", "NULL"], &["A", "", "B"], &[]]);
+                let variants: &[&str] =
+                    random.pick(&[&["NULL"][..], &["A"], &["A", "B"], &["A", "B", "NULL"], &["A", "", "B"], &[]]);
                 for variant in variants {
                     let counts = std::array::from_fn(|_| (!random.once_in(8)).then(|| random.within(0, 5000)));
                     let variant = Some(*variant).filter(|variant| *variant != "NULL");
@@ -349,20 +378,48 @@ impl World {
             "calls" => {
                 for (at, call) in self.calls.iter().enumerate() {
                     let Call { tenant, outcome, seconds, handler, assistant, region, result, .. } = call;
-                    out.row(&[&id(at), &of(*tenant), &At(call.at), outcome, seconds, handler, assistant, region, result]);
+                    out.row(&[
+                        &id(at),
+                        &of(*tenant),
+                        &At(call.at),
+                        outcome,
+                        seconds,
+                        handler,
+                        assistant,
+                        region,
+                        result,
+                    ]);
                 }
             }
             "leads" => {
                 for (at, lead) in self.leads.iter().enumerate() {
                     let score = lead.score.map(|tenths| Cents(tenths * 10));
                     let Lead { stage, source, activities, converted, .. } = lead;
-                    out.row(&[&id(at), &of(lead.tenant), &At(lead.at), stage, source, &score, activities, &converted.map(At)]);
+                    out.row(&[
+                        &id(at),
+                        &of(lead.tenant),
+                        &At(lead.at),
+                        stage,
+                        source,
+                        &score,
+                        activities,
+                        &converted.map(At),
+                    ]);
                 }
             }
             "deals" => {
                 for (at, deal) in self.deals.iter().enumerate() {
                     let Deal { opened, closed, stage, cents, currency, team, .. } = deal;
-                    out.row(&[&id(at), &of(deal.tenant), &At(*opened), &closed.map(At), stage, &cents.map(Cents), currency, team]);
+                    out.row(&[
+                        &id(at),
+                        &of(deal.tenant),
+                        &At(*opened),
+                        &closed.map(At),
+                        stage,
+                        &cents.map(Cents),
+                        currency,
+                        team,
+                    ]);
                 }
             }
             "customers" => {
@@ -373,12 +430,29 @@ impl World {
             "payments" => {
                 for (at, payment) in self.payments.iter().enumerate() {
                     let Payment { customer, kind, cents, currency, region, product, .. } = payment;
-                    out.row(&[&id(at), &of(payment.tenant), &At(payment.at), customer, kind, &Cents(*cents), currency, region, product]);
+                    out.row(&[
+                        &id(at),
+                        &of(payment.tenant),
+                        &At(payment.at),
+                        customer,
+                        kind,
+                        &Cents(*cents),
+                        currency,
+                        region,
+                        product,
+                    ]);
                 }
             }
             "subscriptions" => {
                 for (at, row) in self.subscriptions.iter().enumerate() {
-                    out.row(&[&id(at), &of(row.tenant), &At(row.started), &row.ended.map(At), &Cents(row.cents), &row.currency]);
+                    out.row(&[
+                        &id(at),
+                        &of(row.tenant),
+                        &At(row.started),
+                        &row.ended.map(At),
+                        &Cents(row.cents),
+                        &row.currency,
+                    ]);
                 }
             }
             "forecasts" | "costs" => {
@@ -389,7 +463,15 @@ impl World {
             }
             "attributions" => {
                 for (at, row) in self.attributions.iter().enumerate() {
-                    out.row(&[&id(at), &of(row.tenant), &At(row.at), &row.model, &row.source, &Cents(row.cents), &row.currency]);
+                    out.row(&[
+                        &id(at),
+                        &of(row.tenant),
+                        &At(row.at),
+                        &row.model,
+                        &row.source,
+                        &Cents(row.cents),
+                        &row.currency,
+                    ]);
                 }
             }
             "campaigns" => {
@@ -397,7 +479,16 @@ impl World {
                     let Campaign { name, status, spend, revenue, currency, leads, customers, .. } = campaign;
                     let (spend, revenue) = (spend.map(Cents), revenue.map(Cents));
                     out.row(&[
-                        &id(at), &of(campaign.tenant), &At(campaign.at), name, status, &spend, &revenue, currency, leads, customers,
+                        &id(at),
+                        &of(campaign.tenant),
+                        &At(campaign.at),
+                        name,
+                        status,
+                        &spend,
+                        &revenue,
+                        currency,
+                        leads,
+                        customers,
                     ]);
                 }
             }
@@ -453,7 +544,20 @@ impl World {
 
     fn calls_truth(&self, truth: &mut Truth, now: i64) {
         const OUTCOMES: [&str; 7] = ["answered", "completed", "no_answer", "voicemail", "busy", "failed", "unknown"];
-        let names = ["today", "yesterday", "24h", "7d", "30d", "90d", "365d", "prev_24h", "prev_7d", "prev_30d", "prev_90d", "prev_365d"];
+        let names = [
+            "today",
+            "yesterday",
+            "24h",
+            "7d",
+            "30d",
+            "90d",
+            "365d",
+            "prev_24h",
+            "prev_7d",
+            "prev_30d",
+            "prev_90d",
+            "prev_365d",
+        ];
         let all = self.windows(&names, now);
         let results = ["24h", "7d", "30d", "90d", "prev_30d"];
         for call in &self.calls {
@@ -465,13 +569,23 @@ impl World {
                 let at = ("window", window.name);
                 truth.add("business_window_calls", &[tenant, at, outcome], 1.0);
                 if window.name != "yesterday" {
-                    truth.add("business_window_timed_calls", &[tenant, at], f64::from(u8::from(call.seconds.is_some())));
+                    truth.add(
+                        "business_window_timed_calls",
+                        &[tenant, at],
+                        f64::from(u8::from(call.seconds.is_some())),
+                    );
                     if let Some(seconds) = call.seconds {
                         truth.add("business_window_call_talk_seconds", &[tenant, at], seconds as f64);
                     }
                 }
-                if let Some(assistant) = call.assistant.filter(|name| !name.is_empty() && ["7d", "30d"].contains(&window.name)) {
-                    truth.add("business_window_calls_by_assistant", &[tenant, at, outcome, ("assistant", assistant)], 1.0);
+                if let Some(assistant) =
+                    call.assistant.filter(|name| !name.is_empty() && ["7d", "30d"].contains(&window.name))
+                {
+                    truth.add(
+                        "business_window_calls_by_assistant",
+                        &[tenant, at, outcome, ("assistant", assistant)],
+                        1.0,
+                    );
                 }
                 if results.contains(&window.name) {
                     let handler = listed(handler.as_deref(), &["ai", "human", "mixed", "unknown"], "unknown");
@@ -486,13 +600,26 @@ impl World {
             }
         }
         self.zeros(truth, "business_window_calls", &names, "outcome", &OUTCOMES);
-        self.zeros(truth, "business_window_calls_by_handler", &results, "handler", &["ai", "human", "mixed", "unknown"]);
-        self.zeros(truth, "business_window_call_conversions", &results, "result", &["lead", "qualified", "customer", "none"]);
+        self.zeros(
+            truth,
+            "business_window_calls_by_handler",
+            &results,
+            "handler",
+            &["ai", "human", "mixed", "unknown"],
+        );
+        self.zeros(
+            truth,
+            "business_window_call_conversions",
+            &results,
+            "result",
+            &["lead", "qualified", "customer", "none"],
+        );
     }
 
     fn leads_truth(&self, truth: &mut Truth, now: i64) {
         const STAGES: [&str; 7] = ["new", "contacted", "qualified", "opportunity", "customer", "lost", "unknown"];
-        const BANDS: [&str; 10] = ["0-9", "10-19", "20-29", "30-39", "40-49", "50-59", "60-69", "70-79", "80-89", "90-100"];
+        const BANDS: [&str; 10] =
+            ["0-9", "10-19", "20-29", "30-39", "40-49", "50-59", "60-69", "70-79", "80-89", "90-100"];
         let all = self.windows(
             &["today", "24h", "7d", "30d", "90d", "365d", "prev_24h", "prev_7d", "prev_30d", "prev_90d", "prev_365d"],
             now,
@@ -511,7 +638,8 @@ impl World {
             let band = lead.score.map(|tenths| BANDS[tenths.div_euclid(100).clamp(0, 9) as usize]);
             for window in all[lead.tenant].iter().filter(|window| window.has(lead.at)) {
                 let at = ("window", window.name);
-                let labels = [tenant, at, ("stage", listed(stage.as_deref(), &STAGES, "unknown")), ("source", any(lead.source))];
+                let labels =
+                    [tenant, at, ("stage", listed(stage.as_deref(), &STAGES, "unknown")), ("source", any(lead.source))];
                 truth.add("business_window_leads", &labels, 1.0);
                 if is_long(window.name) {
                     if let Some(tenths) = lead.score {
@@ -524,13 +652,19 @@ impl World {
                     truth.add("business_window_engaged_leads", &[tenant, at], f64::from(u8::from(is_engaged)));
                 }
                 if let Some(band) = band.filter(|_| window.name == "90d") {
-                    let result = stage.as_deref().filter(|stage| ["customer", "lost"].contains(stage)).unwrap_or("open");
+                    let result =
+                        stage.as_deref().filter(|stage| ["customer", "lost"].contains(stage)).unwrap_or("open");
                     truth.add("business_window_leads_by_score", &[tenant, at, ("band", band), ("result", result)], 1.0);
                 }
             }
             if let Some(converted) = lead.converted {
                 for window in all[lead.tenant].iter().filter(|window| is_long(window.name) && window.has(converted)) {
-                    mean("business_window_lead_conversion_mean_seconds", lead.tenant, window.name, (converted - lead.at) as f64);
+                    mean(
+                        "business_window_lead_conversion_mean_seconds",
+                        lead.tenant,
+                        window.name,
+                        (converted - lead.at) as f64,
+                    );
                 }
             }
             if let Some(band) = band {
@@ -544,8 +678,10 @@ impl World {
     }
 
     fn deals_truth(&self, truth: &mut Truth, now: i64) {
-        const BANDS: [&str; 7] = ["0-999", "1000-4999", "5000-9999", "10000-49999", "50000-99999", "100000+", "unknown"];
-        let all = self.windows(&["today", "7d", "30d", "90d", "365d", "prev_7d", "prev_30d", "prev_90d", "prev_365d"], now);
+        const BANDS: [&str; 7] =
+            ["0-999", "1000-4999", "5000-9999", "10000-49999", "50000-99999", "100000+", "unknown"];
+        let all =
+            self.windows(&["today", "7d", "30d", "90d", "365d", "prev_7d", "prev_30d", "prev_90d", "prev_365d"], now);
         for deal in &self.deals {
             let tenant = ("tenant", self.label(deal.tenant));
             let stage = deal.stage.map(str::to_lowercase).unwrap_or_default();
@@ -553,7 +689,11 @@ impl World {
             let currency = ("currency", any(currency.as_deref()));
             let Some(closed) = deal.closed else {
                 if let Some(cents) = deal.cents {
-                    truth.add("business_pipeline_value", &[tenant, ("stage", any(Some(&stage))), currency], cents as f64 / 100.0);
+                    truth.add(
+                        "business_pipeline_value",
+                        &[tenant, ("stage", any(Some(&stage))), currency],
+                        cents as f64 / 100.0,
+                    );
                 }
                 continue;
             };
@@ -582,7 +722,20 @@ impl World {
     }
 
     fn money_truth(&self, truth: &mut Truth, now: i64) {
-        let names = ["today", "yesterday", "24h", "7d", "30d", "90d", "365d", "prev_24h", "prev_7d", "prev_30d", "prev_90d", "prev_365d"];
+        let names = [
+            "today",
+            "yesterday",
+            "24h",
+            "7d",
+            "30d",
+            "90d",
+            "365d",
+            "prev_24h",
+            "prev_7d",
+            "prev_30d",
+            "prev_90d",
+            "prev_365d",
+        ];
         let all = self.windows(&names, now);
         let upper = |word: Word| word.map(str::to_uppercase);
         let mut payers: BTreeMap<(usize, &str, &str, Option<String>), (f64, BTreeSet<i64>)> = BTreeMap::new();
@@ -607,7 +760,12 @@ impl World {
         }
         for ((tenant, window, region, money), (sum, customers)) in payers {
             let region = any(Some(region).filter(|region| *region != "NULL"));
-            let labels = [("tenant", self.label(tenant)), ("window", window), ("region", region), ("currency", any(money.as_deref()))];
+            let labels = [
+                ("tenant", self.label(tenant)),
+                ("window", window),
+                ("region", region),
+                ("currency", any(money.as_deref())),
+            ];
             truth.add_group("business_window_revenue_by_region", &labels, sum, customers.len());
         }
         for row in &self.subscriptions {
@@ -625,7 +783,9 @@ impl World {
         let upper = |word: Word| word.map(str::to_uppercase);
         for cost in &self.costs {
             let (money, category) = (upper(cost.currency), cost.word.map(str::to_lowercase));
-            for window in all[cost.tenant].iter().filter(|window| cost_windows.contains(&window.name) && window.has(cost.at)) {
+            for window in
+                all[cost.tenant].iter().filter(|window| cost_windows.contains(&window.name) && window.has(cost.at))
+            {
                 let labels = [
                     ("tenant", self.label(cost.tenant)),
                     ("window", window.name),
@@ -638,7 +798,9 @@ impl World {
         let models = ["first_touch", "last_touch", "linear", "time_decay", "position_based", "unknown"];
         for row in &self.attributions {
             let (money, model) = (upper(row.currency), row.model.map(str::to_lowercase));
-            for window in all[row.tenant].iter().filter(|window| ["30d", "90d"].contains(&window.name) && window.has(row.at)) {
+            for window in
+                all[row.tenant].iter().filter(|window| ["30d", "90d"].contains(&window.name) && window.has(row.at))
+            {
                 let labels = [
                     ("tenant", self.label(row.tenant)),
                     ("window", window.name),
@@ -664,7 +826,8 @@ impl World {
         }
         for goal in &self.goals {
             let name = goal.name.map(str::to_lowercase);
-            let name = listed(name.as_deref(), &["calls", "leads", "qualified_leads", "deals_won", "unknown"], "unknown");
+            let name =
+                listed(name.as_deref(), &["calls", "leads", "qualified_leads", "deals_won", "unknown"], "unknown");
             truth.max("business_goal", &[("tenant", self.label(goal.tenant)), ("goal", name)], goal.target as f64);
         }
     }
@@ -674,19 +837,32 @@ impl World {
         let mut names: Vec<&str> = Vec::new();
         let mut is_own = Vec::new();
         for (at, campaign) in self.campaigns.iter().enumerate() {
-            let newer = |(other, b): &(usize, &Campaign)| b.tenant == campaign.tenant && (b.at, *other) > (campaign.at, at);
+            let newer =
+                |(other, b): &(usize, &Campaign)| b.tenant == campaign.tenant && (b.at, *other) > (campaign.at, at);
             let place = self.campaigns.iter().enumerate().filter(newer).count();
             names.push(if place < 10 { any(campaign.name) } else { "other" });
             is_own.push(place < 10);
             let currency = campaign.currency.map(str::to_uppercase);
             let status = campaign.status.map(str::to_lowercase);
-            let status = listed(status.as_deref(), &["draft", "scheduled", "active", "paused", "completed", "unknown"], "unknown");
+            let status = listed(
+                status.as_deref(),
+                &["draft", "scheduled", "active", "paused", "completed", "unknown"],
+                "unknown",
+            );
             let (tenant, name) = (("tenant", self.label(campaign.tenant)), ("campaign", names[at]));
             truth.add("business_campaigns", &[tenant, ("status", status)], 1.0);
             let currency = ("currency", any(currency.as_deref()));
             for (family, labels, value) in [
-                ("business_campaign_spend", &[tenant, name, currency][..], campaign.spend.map(|cents| cents as f64 / 100.0)),
-                ("business_campaign_revenue", &[tenant, name, currency], campaign.revenue.map(|cents| cents as f64 / 100.0)),
+                (
+                    "business_campaign_spend",
+                    &[tenant, name, currency][..],
+                    campaign.spend.map(|cents| cents as f64 / 100.0),
+                ),
+                (
+                    "business_campaign_revenue",
+                    &[tenant, name, currency],
+                    campaign.revenue.map(|cents| cents as f64 / 100.0),
+                ),
                 ("business_campaign_leads", &[tenant, name], campaign.leads.map(|count| count as f64)),
                 ("business_campaign_customers", &[tenant, name], campaign.customers.map(|count| count as f64)),
             ] {

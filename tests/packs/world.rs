@@ -43,7 +43,19 @@ impl Random {
 
     /// A time, mostly of the last days, now and then years ago or ahead.
     pub fn time(&mut self, now: i64) -> i64 {
-        let (from, to) = self.pick(&[(0, 1), (0, 2), (0, 7), (0, 14), (0, 30), (0, 60), (30, 90), (60, 200), (90, 380), (200, 760), (-3, 0)]);
+        let (from, to) = self.pick(&[
+            (0, 1),
+            (0, 2),
+            (0, 7),
+            (0, 14),
+            (0, 30),
+            (0, 60),
+            (30, 90),
+            (60, 200),
+            (90, 380),
+            (200, 760),
+            (-3, 0),
+        ]);
         settled(now - self.within(from * DAY, to * DAY), now)
     }
 }
@@ -154,7 +166,8 @@ pub fn windows(names: &[&'static str], zone: &str, now: i64) -> Vec<Window> {
             "24h" => (now - DAY, now),
             "prev_24h" => (now - 2 * DAY, now - DAY),
             _ => {
-                let count: i64 = name.trim_start_matches("prev_").trim_end_matches('d').parse().expect("a number of days");
+                let count: i64 =
+                    name.trim_start_matches("prev_").trim_end_matches('d').parse().expect("a number of days");
                 let to = if name.starts_with("prev_") { now - count * DAY } else { now };
                 (to - count * DAY, to)
             }
@@ -226,7 +239,11 @@ impl Truth {
 
     pub fn finish(self, minimum_group: usize) -> BTreeMap<String, f64> {
         let is_shown = |group: &Option<usize>| group.is_none_or(|group| group == 0 || group >= minimum_group);
-        self.series.into_iter().filter(|(_, (_, group))| is_shown(group)).map(|(key, (value, _))| (key, value)).collect()
+        self.series
+            .into_iter()
+            .filter(|(_, (_, group))| is_shown(group))
+            .map(|(key, (value, _))| (key, value))
+            .collect()
     }
 }
 
