@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::world::{At, Cents, DAY, LASTS, Random, Rows, Truth, any, listed, settled, windows, zones};
+use super::world::{At, Cents, DAY, LASTS, Random, Rows, Truth, any, listed, offset, settled, windows, zones};
 
 pub struct Size {
     pub contacts: usize,
@@ -69,7 +69,7 @@ pub struct World {
     snapshots: Vec<Snapshot>,
     details: Vec<Detail>,
     syncs: Vec<(&'static str, i64)>,
-    /// Of the days.
+    /// Of days and hours.
     pub zone: &'static str,
 }
 
@@ -85,7 +85,7 @@ pub fn generate(seed: u64, now: i64, size: &Size) -> World {
         snapshots: Vec::new(),
         details: Vec::new(),
         syncs: Vec::new(),
-        zone: zones(now)[2],
+        zone: zones(now)[3],
     };
     for at in 0..size.contacts {
         let contact = contact(&mut random, now, at);
@@ -412,7 +412,7 @@ impl World {
             if status.as_deref() != Some("completed") {
                 continue;
             }
-            let (weekday, hour) = week_hour(scheduled);
+            let (weekday, hour) = week_hour(scheduled, self.zone);
             for window in long.iter().filter(|window| window.has(scheduled)) {
                 for (stage, count) in STAGES.into_iter().zip(snapshot.counts).take(4) {
                     let labels = [("window", window.name), ("weekday", &weekday), ("hour", &hour), ("stage", stage)];
@@ -483,7 +483,7 @@ impl World {
                     truth.add("business_window_message_characters", &labels, length as f64);
                 }
                 if ["7d", "30d"].contains(&window.name) && direction.1 == "inbound" {
-                    let (weekday, hour) = week_hour(message.at);
+                    let (weekday, hour) = week_hour(message.at, self.zone);
                     let labels = [labels[0], ("activity", "message"), ("weekday", &weekday), ("hour", &hour)];
                     truth.add("business_window_activity_by_hour", &labels, 1.0);
                 }
@@ -563,8 +563,9 @@ impl Contact {
     }
 }
 
-/// Weekday (0 is Monday) and hour, UTC: the pack's `zone`.
-fn week_hour(at: i64) -> (String, String) {
+/// Weekday (0 is Monday) and hour of the pack's zone.
+fn week_hour(at: i64, zone: &str) -> (String, String) {
+    let here = at + offset(zone, at);
     // 1970-01-01 was a Thursday.
-    ((at.div_euclid(DAY) + 3).rem_euclid(7).to_string(), format!("{:02}", at.rem_euclid(DAY) / 3600))
+    ((here.div_euclid(DAY) + 3).rem_euclid(7).to_string(), format!("{:02}", here.rem_euclid(DAY) / 3600))
 }
