@@ -112,15 +112,30 @@ impl Counting<'_> {
                 (*since, *answered) = (None, true);
                 if is_wanted {
                     let seconds = now.saturating_sub(asked).max(0) as f64 / 1e3;
-                    self.update(&wait.update, seconds);
+                    self.answered(&wait.update, &kept.labels, seconds);
                     if let Some(update) = &wait.count {
-                        self.update(update, 1.0);
+                        self.answered(update, &kept.labels, 1.0);
                     }
                 }
             } else if asks && since.is_none() {
                 *since = Some(now);
             }
         }
+    }
+
+    /// Changes the series of this event's labels; what it does not say, the track knows.
+    fn answered(&mut self, update: &Update, known: &[(String, String)], value: f64) {
+        let Some(mut labels) = self.labels(update, "") else { return };
+        for (value, label) in labels.iter_mut().zip(&update.labels) {
+            let Some(label) = label.as_ref().filter(|label| !has(&label.rule, self.event)) else { continue };
+            // Whether a property is there is said of this event alone.
+            let is_present =
+                matches!(&label.rule, LabelRule::From(from) if matches!(from.values, Values::Present { .. }));
+            if let Some((_, before)) = known.iter().find(|(name, _)| *name == label.name && !is_present) {
+                value.clone_from(before);
+            }
+        }
+        self.change(update, &labels, value);
     }
 
     /// Lets the one go that would be the first to end by silence; nothing is counted of it.

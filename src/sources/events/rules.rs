@@ -107,8 +107,14 @@ impl Counting<'_> {
 
     /// Changes the series of this event's labels.
     pub fn update(&mut self, update: &Update, value: f64) {
-        let Some(labels) = self.labels(update, "") else { return };
-        let series = self.series(update, &labels);
+        if let Some(labels) = self.labels(update, "") {
+            self.change(update, &labels, value);
+        }
+    }
+
+    /// Changes one series.
+    pub fn change(&mut self, update: &Update, labels: &[String], value: f64) {
+        let series = self.series(update, labels);
         let entry = match update.metric.family.kind {
             Kind::Counter => Entry::Add { series, value },
             Kind::Histogram => Entry::Observe { series, value },
@@ -134,7 +140,7 @@ impl Counting<'_> {
     }
 
     /// The values of a family's own labels; `of_period` is that of the label period. None: the event is not counted.
-    fn labels(&mut self, update: &Update, of_period: &str) -> Option<Vec<String>> {
+    pub fn labels(&mut self, update: &Update, of_period: &str) -> Option<Vec<String>> {
         let event = self.event;
         let raw = |name: &str| event.text(name);
         let mut labeller = Labeller { raw, at: Some(&self.at), refused: 0 };
@@ -154,7 +160,7 @@ impl Counting<'_> {
     }
 
     /// The number of the series with these labels.
-    pub fn series(&mut self, update: &Update, labels: &[String]) -> u32 {
+    fn series(&mut self, update: &Update, labels: &[String]) -> u32 {
         let ruled = self.ruled;
         let own = [ruled.pack.name.as_str(), self.tenant.as_str()];
         let all: Vec<&str> = own.into_iter().chain(labels.iter().map(String::as_str)).collect();
