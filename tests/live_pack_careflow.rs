@@ -34,7 +34,8 @@ fn everything_shown_of_the_database_is_true_and_everything_true_is_shown() {
     }
     let folder = folder();
     let world = generate(7, packs::now(), &Size { users: 20_000, sessions: 150_000, calls: 100_000 });
-    let postgres = packs::filled(folder.path(), include_str!("packs/careflow.sql"), |table| world.copy(table));
+    let grants = include_str!("../config/packs/careflow/grants.sql");
+    let postgres = packs::filled(folder.path(), include_str!("packs/careflow.sql"), grants, |table| world.copy(table));
     let settings = format!("time_zone = \"{}\"", world.zone.name());
     let agent = packs::asking(folder.path(), "careflow", &postgres, &settings, "");
     packs::answered(&agent, QUERIES);

@@ -39,7 +39,9 @@ fn everything_shown_of_the_database_is_true_and_everything_true_is_shown() {
     }
     let folder = folder();
     let world = generate(7, packs::now(), &Size { users: 5_000, sessions: 24_000, chats: 15_000 });
-    let postgres = packs::filled(folder.path(), include_str!("packs/engagement.sql"), |table| world.copy(table));
+    let grants = include_str!("../config/packs/engagement/grants.sql");
+    let postgres =
+        packs::filled(folder.path(), include_str!("packs/engagement.sql"), grants, |table| world.copy(table));
     let settings = format!("time_zone = \"{}\"\n{}", world.zone.name(), aliases());
     let agent = packs::asking(folder.path(), "engagement", &postgres, &settings, "");
     packs::answered(&agent, QUERIES);

@@ -18,8 +18,8 @@ pub fn now() -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).expect("a time after 1970").as_secs() as i64
 }
 
-/// A database with a schema, and rows in every table of it.
-pub fn filled(folder: &Path, schema: &str, copy: impl Fn(&str) -> String) -> Postgres {
+/// A database with a schema, rows in every table of it, and an account that may read what `grants` say.
+pub fn filled(folder: &Path, schema: &str, grants: &str, copy: impl Fn(&str) -> String) -> Postgres {
     let postgres = Postgres::start(folder, "business", "shared_buffers = 256MB\nmax_wal_size = 2GB");
     postgres.sql(&format!("CREATE ROLE sidetone LOGIN PASSWORD '{PASSWORD}'"));
     postgres.sql(schema);
@@ -28,8 +28,8 @@ pub fn filled(folder: &Path, schema: &str, copy: impl Fn(&str) -> String) -> Pos
         let file = folder.join(table);
         fs::write(&file, copy(table)).expect("a file");
         postgres.sql(&format!("SET timezone = 'UTC'; COPY {table} FROM '{}'", file.display()));
-        postgres.sql(&format!("GRANT SELECT ON {table} TO sidetone"));
     }
+    postgres.sql(grants);
     postgres.sql("ANALYZE");
     postgres
 }
