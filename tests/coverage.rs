@@ -14,13 +14,16 @@ fn text(path: impl AsRef<Path>) -> String {
     fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// Names of all families.
+/// Names of all families: the program's, and those that packs declare themselves.
 fn families() -> BTreeSet<String> {
     let output = Command::new(env!("CARGO_BIN_EXE_sidetone")).args(["metrics", "--format", "json"]).output();
     let json: serde_json::Value = serde_json::from_slice(&output.expect("sidetone runs").stdout).expect("JSON");
     let names =
         json.as_array().expect("a list").iter().map(|family| family["name"].as_str().expect("a name").to_owned());
-    names.collect()
+    let packs = fs::read_dir(root().join("config/packs")).expect("packs").map(|entry| entry.expect("a pack").path());
+    let texts: String = packs.filter_map(|pack| fs::read_to_string(pack.join("pack.toml")).ok()).collect();
+    let own = texts.lines().filter_map(|line| line.strip_prefix("name = \"")?.strip_suffix('"'));
+    names.chain(own.filter(|name| name.starts_with("business_")).map(str::to_owned)).collect()
 }
 
 /// Files of rules: the common ones, and those of packs.
