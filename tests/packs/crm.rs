@@ -75,6 +75,9 @@ pub struct World {
 
 const STAGES: [&str; 5] = ["total", "delivered", "read", "replied", "failed"];
 
+pub const TABLES: [&str; 6] =
+    ["crm_contacts", "crm_messages", "crm_chats", "crm_campaign_metrics", "crm_campaign_details", "crm_sync_runs"];
+
 /// The rows of all tables.
 pub fn generate(seed: u64, now: i64, size: &Size) -> World {
     let mut random = Random(seed);
