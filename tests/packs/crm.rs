@@ -210,7 +210,7 @@ impl World {
             let status = random.word(&["active", "completed", "Completed", "completed", "draft", "", "NULL"]);
             self.snapshots.push(Snapshot { campaign, name, status, scheduled, counts, at: first + step * 300 });
         }
-        if campaign % 3 != 0 {
+        if !campaign.is_multiple_of(3) {
             self.details.push(Detail {
                 campaign,
                 template: random.word(&["hello_v1", "hello_v2", "", "NULL"]),

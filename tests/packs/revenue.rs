@@ -758,7 +758,8 @@ impl World {
         ];
         let all = self.windows(&names, now);
         let upper = |word: Word| word.map(str::to_uppercase);
-        let mut payers: BTreeMap<(usize, &str, &str, Option<String>), (f64, BTreeSet<i64>)> = BTreeMap::new();
+        type Payer<'a> = (usize, &'a str, &'a str, Option<String>);
+        let mut payers: BTreeMap<Payer<'_>, (f64, BTreeSet<i64>)> = BTreeMap::new();
         for payment in &self.payments {
             let (tenant, amount) = (("tenant", self.label(payment.tenant)), payment.cents as f64 / 100.0);
             let (kind, money) = (payment.kind.map(str::to_lowercase), upper(payment.currency));

@@ -157,7 +157,7 @@ fn tenant(at: usize, chance: &mut Chance) -> Tenant {
 /// Moves a time away from where it would change sides while a test runs.
 fn settled(now: i64, time: i64) -> i64 {
     let is_near = |edge: &i64| (now - edge * DAY - time).abs() < HOUR / 2;
-    if EDGES.iter().any(|edge| is_near(edge)) { time - HOUR } else { time }
+    if EDGES.iter().any(is_near) { time - HOUR } else { time }
 }
 
 /// How long ago, up to two years and more, mostly not long.
