@@ -147,7 +147,8 @@ const COUNTED: &str = "
     business_chats_dropped_total channel=whatsapp service=tot 1
     business_message_response_seconds channel=whatsapp responder=bot [20]
     business_message_response_seconds channel=whatsapp responder=agent [100,10]
-    business_chat_first_response_seconds channel=whatsapp service=unknown [20,10]
+    business_chat_first_response_seconds channel=whatsapp service=mri [20]
+    business_chat_first_response_seconds channel=whatsapp service=unknown [10]
     business_agent_response_seconds agent=desk-one [100]
     business_message_reply_seconds channel=whatsapp [80,60]
     business_messages_total channel=whatsapp direction=inbound type=text 2
