@@ -19,7 +19,7 @@ impl View<'_> {
             not_medical: false,
             families: vec![(family, &["status"])],
         };
-        let windows = ["7d", "30d", "90d", "365d", "prev_7d", "prev_30d", "prev_90d", "prev_365d"];
+        let windows = ["7d", "30d", "90d", "365d", "prev_7d", "prev_30d", "prev_90d"];
         let add = |rows: &mut Rows, contact: &Contact| rows.add(contact.tenant, &[contact.status], &[ONE]);
         self.of_contacts(&query("business_window_appointments"), &windows, |contact| contact.time, add);
         let made = |contact: &Contact| contact.time.map(|_| contact.created);
@@ -108,7 +108,7 @@ impl View<'_> {
         self.world.contacts.iter().for_each(|contact| rows.add(contact.tenant, &[], &[ONE]));
         all.show(self.world, None, &rows, &mut self.truth);
         let new = query(vec![("source", sources)], Group::Tenant, vec![("business_window_new_contacts", &["source"])]);
-        let windows = ["today", "7d", "30d", "90d", "365d", "prev_7d", "prev_30d", "prev_90d", "prev_365d"];
+        let windows = ["today", "7d", "30d", "90d", "365d", "prev_7d", "prev_30d", "prev_90d"];
         self.of_contacts(
             &new,
             &windows,

@@ -156,8 +156,7 @@ impl View<'_> {
             families,
         };
         let counted = query(Group::Tenant, vec![("business_window_calls", &["outcome", "action"])]);
-        let windows =
-            ["today", "yesterday", "24h", "7d", "30d", "prev_7d", "prev_30d", "90d", "365d", "prev_90d", "prev_365d"];
+        let windows = ["today", "yesterday", "24h", "7d", "30d", "prev_7d", "prev_30d", "90d", "365d", "prev_90d"];
         self.of_calls(&counted, &windows, |rows, call| rows.add(call.tenant, &[call.outcome, call.did()], &[ONE]));
         let timed = query(
             Group::Row,
