@@ -1,5 +1,6 @@
 //! RTP packets on their way to their streams. With thousands of streams the next one is not in the processor's cache: packets
-//! are taken in batches, in which each one's stream is asked for a few packets before its turn.
+//! are taken in batches, in which each one's stream is asked for a few packets before its turn. The last few of a batch wait for the
+//! next one, so that theirs is on its way meanwhile.
 
 use crate::time::Timestamp;
 use crate::wire::Datagram;
@@ -11,7 +12,9 @@ use super::key::Key;
 use super::table::NOWHERE;
 
 /// Packets of a batch.
-pub const SIZE: usize = 32;
+const SIZE: usize = 32;
+/// Packets under way at once: a batch, and those of the next whose streams are asked for.
+pub const UNDER_WAY: usize = SIZE + LOOK_UP;
 /// How many packets before its turn a packet's stream is looked up, and asked for: at some 20 ns a packet that covers the time
 /// that memory takes.
 const LOOK_UP: usize = 8;
@@ -41,8 +44,8 @@ impl Media {
     pub fn take(&mut self, key: Key, arrived: Arrived) {
         let fingerprint = self.streams.announce(&key);
         self.batch.push(Waiting { key, arrived, fingerprint, likely: NOWHERE });
-        if self.batch.len() >= SIZE {
-            self.settle();
+        if self.batch.len() >= UNDER_WAY {
+            self.settle_batch(SIZE);
         }
     }
 
@@ -50,18 +53,19 @@ impl Media {
     #[inline]
     pub fn settle(&mut self) {
         if !self.batch.is_empty() {
-            self.settle_batch();
+            self.settle_batch(self.batch.len());
         }
     }
 
+    /// Counts the first packets of those under way.
     #[inline(never)]
-    fn settle_batch(&mut self) {
+    fn settle_batch(&mut self, count: usize) {
         // Taken out and put back, so that its memory serves each time.
         let mut batch = std::mem::take(&mut self.batch);
-        for waiting in batch.iter_mut().take(LOOK_UP) {
+        for waiting in batch.iter_mut().take(LOOK_UP).filter(|waiting| waiting.likely == NOWHERE) {
             waiting.likely = self.streams.likely(waiting.fingerprint);
         }
-        for at in 0..batch.len() {
+        for at in 0..count {
             if let Some(later) = batch.get_mut(at + LOOK_UP) {
                 later.likely = self.streams.likely(later.fingerprint);
             }
@@ -74,7 +78,7 @@ impl Media {
                 _ => self.arrived(waiting),
             }
         }
-        batch.clear();
+        batch.drain(..count);
         self.batch = batch;
     }
 

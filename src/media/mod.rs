@@ -127,7 +127,7 @@ impl Media {
         Media {
             numbers: Numbers::new(settings.max_series),
             streams: Table::new(settings.max_streams),
-            batch: Vec::with_capacity(batch::SIZE),
+            batch: Vec::with_capacity(batch::UNDER_WAY),
             candidates: Candidates::new(settings.max_candidates),
             sender_reports: Reports::new(settings.max_streams),
             partial_until: Timestamp::MIN,
