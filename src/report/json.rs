@@ -5,12 +5,14 @@ use std::collections::BTreeMap;
 use std::io::Write;
 
 use serde::{Serialize, Serializer};
+use serde_json::Serializer as Json;
 
 use crate::call::{Call, Cause, EndedBy, Outcome};
 use crate::engine::Analysis;
 use crate::media::Problem;
 use crate::wire::{Endpoint, Undecoded};
 
+use super::indent::Indented;
 use super::rtcp::{self, Rtcp};
 use super::streams;
 use super::{CaptureSummary, Findings, voice};
@@ -113,28 +115,26 @@ struct Invite<'a> {
     started_at: f64,
 }
 
-fn as_text<S: Serializer>(at: &Endpoint, serializer: S) -> Result<S::Ok, S::Error> {
+pub(super) fn as_text<S: Serializer>(at: &Endpoint, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(at)
 }
 
 /// Writes the whole document, indented.
 pub fn render(findings: &Findings, out: impl Write) -> Result<(), serde_json::Error> {
     let analysis = &findings.analysis;
-    serde_json::to_writer_pretty(
-        out,
-        &Document {
-            schema: SCHEMA,
-            captures: &findings.captures,
-            frames: frames(analysis),
-            sip: sip(analysis),
-            registrations: registrations(analysis),
-            calls: Each(findings.calls().map(|(at, _)| call(findings, at))),
-            streams: Each(analysis.streams.iter().map(|report| streams::entry(findings, report))),
-            rtcp: rtcp::rtcp(analysis),
-            voice_reports: analysis.voice_reports.0.iter().map(voice::entry).collect(),
-            voice_reports_left_out: analysis.voice_reports.1,
-        },
-    )
+    let document = Document {
+        schema: SCHEMA,
+        captures: &findings.captures,
+        frames: frames(analysis),
+        sip: sip(analysis),
+        registrations: registrations(analysis),
+        calls: Each(findings.calls().map(|(at, _)| call(findings, at))),
+        streams: Each(analysis.streams.iter().map(|report| streams::entry(findings, report))),
+        rtcp: rtcp::rtcp(analysis),
+        voice_reports: analysis.voice_reports.0.iter().map(voice::entry).collect(),
+        voice_reports_left_out: analysis.voice_reports.1,
+    };
+    document.serialize(&mut Json::with_formatter(out, Indented::default()))
 }
 
 fn frames(analysis: &Analysis) -> Frames {

@@ -1,12 +1,15 @@
 //! What `analyze` found, for programs (JSON), for people (text).
 
+mod indent;
 pub mod json;
 mod rtcp;
 mod streams;
 pub mod text;
 mod voice;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+
+use foldhash::fast::RandomState;
 
 use crate::call::Call;
 use crate::engine::Analysis;
@@ -32,10 +35,11 @@ pub struct Findings {
     captures: Vec<CaptureSummary>,
     analysis: Analysis,
     /// Indices of the streams of each call, by its serial.
-    streams_of: HashMap<u64, Vec<usize>>,
+    streams_of: HashMap<u64, Vec<usize>, RandomState>,
     /// Indices of the calls that are other legs of a call, by its serial.
-    legs_of: HashMap<u64, Vec<usize>>,
-    by_key: HashMap<Key, Vec<usize>>,
+    legs_of: HashMap<u64, Vec<usize>, RandomState>,
+    /// Indices of the streams that others come from, by their keys.
+    relayed: HashMap<Key, Vec<usize>, RandomState>,
 }
 
 /// What a call's media adds to what its signalling says.
@@ -50,18 +54,23 @@ struct CallMedia {
 
 impl Findings {
     pub fn new(captures: Vec<CaptureSummary>, mut analysis: Analysis) -> Findings {
-        analysis.streams.sort_by_key(|stream| (stream.first_arrival, stream.key.ssrc));
-        let mut streams_of: HashMap<u64, Vec<usize>> = HashMap::new();
-        let mut by_key: HashMap<Key, Vec<usize>> = HashMap::new();
+        // Reports are large, and mostly in order.
+        analysis.streams.sort_by_cached_key(|stream| (stream.first_arrival, stream.key.ssrc));
+        let sources: HashSet<Key, RandomState> =
+            analysis.streams.iter().filter_map(|stream| Some(stream.relay?.from)).collect();
+        let mut streams_of: HashMap<u64, Vec<usize>, RandomState> = HashMap::default();
+        let mut relayed: HashMap<Key, Vec<usize>, RandomState> = HashMap::default();
         for (at, stream) in analysis.streams.iter().enumerate() {
             streams_of.entry(stream.call).or_default().push(at);
-            by_key.entry(stream.key).or_default().push(at);
+            if sources.contains(&stream.key) {
+                relayed.entry(stream.key).or_default().push(at);
+            }
         }
-        let mut legs_of: HashMap<u64, Vec<usize>> = HashMap::new();
+        let mut legs_of: HashMap<u64, Vec<usize>, RandomState> = HashMap::default();
         for (at, call) in analysis.calls.iter().enumerate().filter(|(_, call)| call.leg_of != 0) {
             legs_of.entry(call.leg_of).or_default().push(at);
         }
-        Findings { captures, analysis, streams_of, legs_of, by_key }
+        Findings { captures, analysis, streams_of, legs_of, relayed }
     }
 
     /// The calls, but for those that are other legs of one.
@@ -85,10 +94,10 @@ impl Findings {
         self.analysis.problems.get(&call.serial).copied().unwrap_or_default().iter()
     }
 
-    /// The stream of this key, of several the one nearest to a time.
+    /// The stream of this key that another comes from, of several the one nearest to a time.
     fn index_of(&self, key: &Key, near: Timestamp) -> Option<usize> {
         let apart = |at: &usize| near.nanos_since(self.analysis.streams[*at].first_arrival).abs();
-        self.by_key.get(key)?.iter().copied().min_by_key(apart)
+        self.relayed.get(key)?.iter().copied().min_by_key(apart)
     }
 
     fn media_of(&self, at: usize) -> CallMedia {

@@ -6,8 +6,10 @@ use serde::Serialize;
 
 use crate::media::{GMIN, StreamReport};
 use crate::quality::codec::CodecId;
+use crate::wire::Endpoint;
 
 use super::Findings;
+use super::json::as_text;
 use super::rtcp::{self, StreamRoundTrip, ssrc};
 
 /// The top of G.107's scale (Annex B).
@@ -16,8 +18,10 @@ const R_MAX: f64 = 100.0;
 #[derive(Serialize)]
 pub(super) struct StreamEntry<'a> {
     ssrc: String,
-    source: String,
-    destination: String,
+    #[serde(serialize_with = "as_text")]
+    source: Endpoint,
+    #[serde(serialize_with = "as_text")]
+    destination: Endpoint,
     payload_type: u8,
     codec: Option<&'static str>,
     clock_rate_hz: Option<u32>,
@@ -120,8 +124,8 @@ struct Bursts {
 pub(super) fn entry<'a>(findings: &'a Findings, report: &StreamReport) -> StreamEntry<'a> {
     StreamEntry {
         ssrc: ssrc(report.key.ssrc),
-        source: report.key.source().to_string(),
-        destination: report.key.destination().to_string(),
+        source: report.key.source(),
+        destination: report.key.destination(),
         payload_type: report.payload_type,
         codec: (report.codec != CodecId::UNKNOWN).then(|| report.codec.name()),
         clock_rate_hz: (report.clock_rate != 0).then_some(report.clock_rate),
