@@ -115,7 +115,7 @@ impl Signalling {
         self.read_invite(at, id);
         let Some(call) = self.calls.get(id) else { return id };
         let serial = call.serial;
-        if let Some(root) = self.legs.join(at.now, serial, at.message, &self.calls) {
+        if let Some(root) = self.legs.join(at.now, (serial, at.marks.call_id), at.message, &self.calls) {
             self.effects.push(Effect::Joined { leg: serial, call: root });
             if let Some(call) = self.calls.get_mut(id) {
                 call.leg_of = root;

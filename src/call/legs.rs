@@ -6,7 +6,7 @@ use foldhash::fast::RandomState;
 
 use crate::generations::Generations;
 use crate::time::Timestamp;
-use crate::wire::sip::Message;
+use crate::wire::sip::{FieldName, Message};
 
 use super::dialog::Call;
 use super::table::Table;
@@ -19,14 +19,15 @@ const MAX_VALUE: usize = 256;
 /// What the headers of the first INVITEs of the last 60 to 120 s said.
 #[derive(Debug)]
 pub struct Legs {
-    headers: Vec<Box<[u8]>>,
+    headers: Vec<FieldName>,
     hasher: RandomState,
-    /// Fingerprint of a value, and the call that brought it first.
+    /// Fingerprint of a header and its value, and the call that brought it first.
     values: Generations<u64, u64>,
 }
 
 impl Legs {
     pub fn new(headers: Vec<Box<[u8]>>, capacity: usize) -> Legs {
+        let headers = headers.into_iter().map(FieldName::new).collect();
         Legs { headers, hasher: RandomState::default(), values: Generations::new(capacity, LIFETIME_NANOS) }
     }
 
@@ -42,23 +43,31 @@ impl Legs {
         self.values.evicted
     }
 
-    /// The first INVITE of the new call `serial`: gives the call that it is another leg of.
-    pub fn join(&mut self, now: Timestamp, serial: u64, message: &Message<'_>, calls: &Table) -> Option<u64> {
+    /// The first INVITE of the new call `serial`, with the fingerprint of its Call-ID: gives the call that it is another leg of.
+    pub fn join(
+        &mut self,
+        now: Timestamp,
+        (serial, call_id): (u64, u64),
+        message: &Message<'_>,
+        calls: &Table,
+    ) -> Option<u64> {
         if self.headers.is_empty() {
             return None;
         }
         self.values.turn(now);
         let goes_on = |at: u32| calls.get(at).filter(|call| call.ended.is_none());
         let mut joined = None;
-        for header in &self.headers {
+        for (number, header) in self.headers.iter().enumerate() {
+            let key_of = |value: u64| self.hasher.hash_one((number, value));
             let alike = |key: u64| self.values.get(&key).and_then(|serial| goes_on(calls.by_serial(*serial)?));
             // The leg that names this one may be seen before it: at another interface, or in a mirror.
-            let naming = alike(self.hasher.hash_one((header, message.call_id)));
+            let naming = alike(key_of(call_id));
             joined = joined.or(naming.map(Call::root));
-            let Some(value) = message.header(header, None).and_then(|value| identity(header, value)) else { continue };
+            let value = message.named(header).and_then(|value| identity(header.as_bytes(), value));
             // X-CID and its like name the Call-ID of the other leg.
-            let named = calls.find_named(value).and_then(goes_on).filter(|call| call.serial != serial);
-            let key = self.hasher.hash_one((header, value));
+            let Some(value) = value.map(|value| calls.fingerprint(value)) else { continue };
+            let named = calls.find(value).and_then(goes_on).filter(|call| call.serial != serial);
+            let key = key_of(value);
             match named.or_else(|| alike(key)) {
                 Some(call) => joined = joined.or(Some(call.root())),
                 None => self.values.put(key, serial),

@@ -73,9 +73,9 @@ impl Table {
         self.index.find(call_id as u32, |at| self.get(at).is_some_and(|call| call.call_id == call_id))
     }
 
-    /// The same, for a Call-ID that some header names.
-    pub fn find_named(&self, call_id: &[u8]) -> Option<u32> {
-        self.find(self.hasher.hash_one(call_id))
+    /// The fingerprint of a Call-ID that some header names.
+    pub fn fingerprint(&self, call_id: &[u8]) -> u64 {
+        self.hasher.hash_one(call_id)
     }
 
     /// Where the call of this number is.

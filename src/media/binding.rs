@@ -166,7 +166,7 @@ impl Bindings {
             extend(&mut there.formats, formats);
             return;
         }
-        let formats = formats.iter().take(MAX_FORMATS).copied().collect();
+        let formats = Formats::from_slice(&formats[..formats.len().min(MAX_FORMATS)]);
         let announced = Announced { at, call, party, formats, fax: false };
         match place {
             Some(place) => known.announced[place] = announced,

@@ -59,7 +59,7 @@ pub static FAMILIES: &[&Family] = &[&DTMF, &PROBLEMS, &DELAY, &END_TO_END, &RELA
 #[derive(Clone, Debug)]
 pub struct Sundry {
     dtmf: HashMap<Direction, u64>,
-    problems: HashMap<(Problem, Direction), u64>,
+    problems: [[u64; Direction::ALL.len()]; Problem::ALL.len()],
     delays: Series<(Source, Direction, PeerId), Histogram>,
     multiplexed: HashMap<(Protocol, Direction), u64>,
     relays: HashMap<Direction, Histogram>,
@@ -77,7 +77,7 @@ impl Sundry {
     pub fn new(max_series: usize) -> Sundry {
         Sundry {
             dtmf: HashMap::new(),
-            problems: HashMap::new(),
+            problems: Default::default(),
             delays: Series::new(max_series),
             multiplexed: HashMap::new(),
             relays: HashMap::new(),
@@ -90,7 +90,7 @@ impl Sundry {
     }
 
     pub fn count_problem(&mut self, problem: Problem, direction: Direction) {
-        *self.problems.entry((problem, direction)).or_default() += 1;
+        self.problems[problem as usize][direction as usize] += 1;
     }
 
     pub fn count_multiplexed(&mut self, protocol: Protocol, direction: Direction) {
@@ -118,7 +118,7 @@ impl Sundry {
         // All of them from the start: a counter that is born at 1 hides the first call from rate().
         for problem in Problem::ALL {
             for direction in Direction::ALL {
-                let count = self.problems.get(&(problem, direction)).copied().unwrap_or_default();
+                let count = self.problems[problem as usize][direction as usize];
                 out.add(&PROBLEMS, vec![fixed(problem.name()), fixed(direction.name())], Value::Counter(count));
             }
         }

@@ -144,11 +144,34 @@ impl<'a> Message<'a> {
         self.marks & mark(name) != 0
     }
 
+    /// The first of [`Self::headers`] that has a name looked for in many messages.
+    #[inline]
+    pub fn named(&self, name: &FieldName) -> Option<&'a [u8]> {
+        if self.marks & name.mark == 0 { None } else { self.headers(&name.name, None).next() }
+    }
+
     /// The first of [`Self::headers`].
     #[inline]
     pub fn header(&self, name: &[u8], compact: Option<u8>) -> Option<&'a [u8]> {
         let wanted = mark(name) | compact.map_or(0, |letter| mark(&[letter]));
         if self.marks & wanted == 0 { None } else { self.headers(name, compact).next() }
+    }
+}
+
+/// The name of a header field that many messages are looked through for: its mark is known once.
+#[derive(Clone, Debug)]
+pub struct FieldName {
+    name: Box<[u8]>,
+    mark: u64,
+}
+
+impl FieldName {
+    pub fn new(name: Box<[u8]>) -> FieldName {
+        FieldName { mark: mark(&name), name }
+    }
+
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.name
     }
 }
 

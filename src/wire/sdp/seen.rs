@@ -1,6 +1,6 @@
 //! Descriptions that were read before: one program's mostly differ in nothing but address and port.
 
-use super::{Media, Session, endpoint, parse_lines};
+use super::{Formats, Media, Session, endpoint, parse_lines};
 use crate::wire::scan;
 
 /// Sections that are remembered, and the longest one.
@@ -66,7 +66,10 @@ impl Seen {
     pub(super) fn again(&self, section: &Section<'_>, session: &Session) -> Option<Media> {
         let Section { kind, port, rest } = *section;
         let known = self.sections.iter().find(|known| *known.rest == *rest && *known.kind == *kind)?;
-        Some(Media { port, receives_at: endpoint(session.address, port), ..known.media.clone() })
+        let formats = Formats::from_slice(&known.media.formats);
+        let receives_at = endpoint(session.address, port);
+        // What would belong to its address it has not.
+        Some(Media { port, receives_at, candidates: Vec::new(), rtcp: None, formats, ..known.media })
     }
 
     /// Remembers a section, if nothing else in it belongs to its address: that shows only where it has one.
