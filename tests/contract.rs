@@ -147,10 +147,11 @@ fn rules_ask_for_what_the_agent_has() {
 
 #[test]
 fn each_alert_is_complete() {
-    let (alerts, dashboards, mut problems) = (rules::read().alerts, dashboards::read(), Vec::new());
+    let (mut alerts, dashboards, mut problems) = (rules::read().alerts, dashboards::read(), Vec::new());
+    problems.extend(alerts.iter().filter_map(|alert| Some(format!("{}: {}", alert.place, link(alert, &dashboards)?))));
+    alerts.extend(rules::read_packs().alerts);
     for alert in &alerts {
-        let lapses = form(alert).into_iter().chain(link(alert, &dashboards));
-        problems.extend(lapses.map(|lapse| format!("{}: {lapse}", alert.place)));
+        problems.extend(form(alert).into_iter().map(|lapse| format!("{}: {lapse}", alert.place)));
     }
     let runbooks: BTreeSet<String> = rules::files("docs/runbooks", ".md")
         .iter()
@@ -198,7 +199,8 @@ fn link(alert: &Alert, dashboards: &[Dashboard]) -> Option<String> {
 
 #[test]
 fn each_alert_is_tested() {
-    let (alerts, checks, mut problems) = (rules::read().alerts, rules::checks(), Vec::new());
+    let (mut alerts, checks, mut problems) = (rules::read().alerts, rules::checks(), Vec::new());
+    alerts.extend(rules::read_packs().alerts);
     for alert in &alerts {
         let own = checks.iter().filter(|check| check.alert == alert.name);
         let fired: Vec<bool> = own.map(|check| check.severities.contains(&alert.severity)).collect();
@@ -223,8 +225,8 @@ fn promtool_accepts_the_rules_and_their_tests() {
         let said = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "promtool {what} rules:\n{said}");
     };
-    run("check", rules::files("alerts", ".rules.yml"));
-    run("test", rules::files("alerts/tests", ".test.yml"));
+    run("check", [rules::files("alerts", ".rules.yml"), rules::pack_files("", ".rules.yml")].concat());
+    run("test", rules::tests());
 }
 
 #[test]

@@ -71,13 +71,34 @@ fn text(node: &Yaml, key: &str) -> Option<String> {
     Some(node.as_mapping_get(key)?.as_str()?.trim().to_owned())
 }
 
+/// Files of all packs, or of that folder of each, whose names end so.
+pub fn pack_files(folder: &str, end: &str) -> Vec<PathBuf> {
+    let packs = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/packs");
+    let packs = fs::read_dir(packs).expect("packs").map(|pack| pack.expect("a pack").path().join(folder));
+    let entries =
+        packs.filter_map(|pack| fs::read_dir(pack).ok()).flatten().map(|entry| entry.expect("an entry").path());
+    let mut files: Vec<PathBuf> =
+        entries.filter(|path| path.to_str().is_some_and(|name| name.ends_with(end))).collect();
+    files.sort();
+    files
+}
+
 /// All rules of alerts/*.rules.yml.
 pub fn read() -> Rules {
+    read_files(&files("alerts", ".rules.yml"))
+}
+
+/// All rules of packs.
+pub fn read_packs() -> Rules {
+    read_files(&pack_files("", ".rules.yml"))
+}
+
+fn read_files(files: &[PathBuf]) -> Rules {
     let mut rules = Rules::default();
-    for file in files("alerts", ".rules.yml") {
-        document(&file, |root| {
+    for file in files {
+        document(file, |root| {
             for rule in list(root, "groups").iter().flat_map(|group| list(group, "rules")) {
-                add(&mut rules, name_of(&file), rule);
+                add(&mut rules, name_of(file), rule);
             }
         });
     }
@@ -98,10 +119,15 @@ fn add(rules: &mut Rules, file: &str, rule: &Yaml) {
     rules.alerts.push(Alert { place, name, expression, severity, annotations: annotations.collect() });
 }
 
-/// All checks of alerts in alerts/tests/*.test.yml.
+/// Files of unit tests: of the common rules, and of packs.
+pub fn tests() -> Vec<PathBuf> {
+    [files("alerts/tests", ".test.yml"), pack_files("tests", ".test.yml")].concat()
+}
+
+/// All checks of alerts in unit tests.
 pub fn checks() -> Vec<Check> {
     let mut checks = Vec::new();
-    for file in files("alerts/tests", ".test.yml") {
+    for file in tests() {
         document(&file, |root| {
             for check in list(root, "tests").iter().flat_map(|test| list(test, "alert_rule_test")) {
                 let firing = list(check, "exp_alerts").iter();
