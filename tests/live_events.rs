@@ -3,7 +3,6 @@
 #![allow(clippy::disallowed_methods, reason = "deadlines need a clock; the ban is for the core")]
 
 #[path = "live/common.rs"]
-#[allow(dead_code)] // uses a part of it
 mod common;
 
 use std::fs;
