@@ -110,9 +110,6 @@ pub struct World {
 
 pub use people::generate;
 
-/// The tables in the order in which they can be filled.
-pub const TABLES: [&str; 5] = ["tenant_config", "contacts", "call_sessions", "follow_up_tasks", "consents"];
-
 impl World {
     /// The id of a tenant; those beyond the configured ones have one too.
     pub fn tenant_id(at: usize) -> String {

@@ -1,4 +1,4 @@
--- VioConcierge's tables as its specification names them, with the indexes that the pack wants, the pack's two views, and its account.
+-- VioConcierge's tables as its specification names them, with the indexes that the pack wants. What it does not name stands below each.
 
 CREATE TABLE tenant_config (
   tenant_id uuid PRIMARY KEY,
@@ -80,21 +80,3 @@ CREATE TABLE consents (
   recorded_at timestamptz,
   PRIMARY KEY (contact_id, kind)
 );
-
-CREATE VIEW sidetone_features AS
-SELECT tenant_id, coalesce(retell_agent_id, '') <> '' AS retell, coalesce(cal_api_key, '') <> '' AS calcom,
-  coalesce(calendly_api_key, '') <> '' AS calendly, coalesce(average_appointment_value, 0) > 0 AS appointment_value,
-  coalesce(cardinality(follow_up_hours), 0) > 0 AS follow_up, coalesce(timezone, '') <> '' AS time_zone
-FROM tenant_config;
-
-CREATE VIEW sidetone_consents AS SELECT contact_id, kind, state FROM consents;
-
--- What it may see, and no more: no notes of a call, no key of a tenant.
-GRANT SELECT ON sidetone_features, sidetone_consents TO sidetone;
-GRANT SELECT (tenant_id, alias, business_type, timezone, average_appointment_value, currency, baseline_no_show_rate, staff_hourly_rate,
-  daily_calls_goal) ON tenant_config TO sidetone;
-GRANT SELECT (session_id, contact_id, tenant_id, status, call_outcome, appointment_action, call_duration, customer_sentiment, method,
-  trigger_time) ON call_sessions TO sidetone;
-GRANT SELECT (id, tenant_id, name, phone, email, owner_name, special_instructions, appointment_time, appointment_status, appointment_type,
-  appointment_duration, no_show_risk, booking_source, created_at) ON contacts TO sidetone;
-GRANT SELECT (tenant_id, session_id, scheduled_time, status, retry_count, call_before_hours, completed_at) ON follow_up_tasks TO sidetone;
