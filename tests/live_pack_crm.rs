@@ -30,6 +30,7 @@ use shown::{Series, assert_shown, histogram, now, post, shown, wait_for_queries}
 /// 22, of which two ask for their long windows less often.
 const QUERIES: usize = 24;
 const TOKEN: &str = "a token of 32 characters or so..";
+const WEBHOOK: &str = "another token of as many characters";
 const ALIASES: &str = "aliases.operators = { blue = \"Blue\", red = \"Red\" }\n";
 /// What the README says of MariaDB.
 const MARIADB: &str = r#"
@@ -129,7 +130,7 @@ fn load_zones(mariadb: &Mariadb) {
     mariadb.sql(&format!("source {}", file.display()));
 }
 
-/// What is sent here, counted by hand below. The times are a Sunday in Kolkata, 05:30 ahead of UTC.
+/// What is sent here, counted by hand below.
 fn events_of(began: i64) -> String {
     let at = |seconds: i64| began - 7200 + seconds;
     format!(
@@ -139,7 +140,7 @@ fn events_of(began: i64) -> String {
 {{"id": 4, "name": "message.delivered", "timestamp": {t2}, "sessionId": "chat-1"}}
 {{"id": 5, "name": "message.read", "timestamp": {t2}, "sessionId": "chat-1"}}
 {{"id": 6, "name": "message.failed", "timestamp": {t2}, "sessionId": "chat-2"}}
-{{"id": 7, "name": "message.received", "timestamp": {t3}, "sessionId": "chat-1", "properties": {{"type": "poll", "campaign_id": "k1"}}}}
+{{"id": 7, "name": "message.received", "timestamp": {t3}, "sessionId": "chat-1", "properties": {{"type": "poll"}}}}
 {{"id": 8, "name": "message.sent", "timestamp": {t4}, "sessionId": "chat-1", "properties": {{"type": "text"}}}}
 {{"id": 8, "name": "message.sent", "timestamp": {t4}, "sessionId": "chat-1", "properties": {{"type": "text"}}}}
 {{"id": 9, "name": "message.analysed", "properties": {{"sentiment": "positive", "topic": "billing"}}}}
@@ -166,11 +167,19 @@ fn events() {
     let (folder, began) = (tempfile::tempdir().expect("a folder"), now());
     let token = folder.path().join("token");
     fs::write(&token, TOKEN).expect("a token");
-    let more = format!(
-        "time_zone = \"Asia/Kolkata\"\n{ALIASES}[[event_sources]]\nname = \"crm\"\npack = \"crm\"\nbearer_file = \"{}\"\n",
-        token.display()
+    let webhook = folder.path().join("webhook");
+    fs::write(&webhook, WEBHOOK).expect("a token");
+    let source = |name: &str, file: &Path, more: &str| {
+        format!("[[event_sources]]\nname = \"{name}\"\npack = \"crm\"\nbearer_file = \"{}\"\n{more}", file.display())
+    };
+    let sources = source("sync", &token, "") + &source("crm", &webhook, "shape = \"crm\"\n");
+    let agent = agent(folder.path(), "", &format!("time_zone = \"Asia/Kolkata\"\n{ALIASES}{sources}"));
+    // As the CRM sends it, twice.
+    let failed = format!(
+        r#"{{"event": "message.failed", "data": {{"message_id": "m-1", "chat_id": "chat-2", "timestamp": {began}, "status": "failed"}}}}"#
     );
-    let agent = agent(folder.path(), "", &more);
+    assert!(post(&agent, WEBHOOK, &failed).1.contains("\"taken\":1"));
+    assert!(post(&agent, WEBHOOK, &failed).1.contains("\"duplicates\":1"));
     let (status, said) = post(&agent, TOKEN, &events_of(began));
     assert_eq!(status, 200, "{said}");
     // Refused: one that lies ahead, and what is no JSON.
@@ -188,7 +197,7 @@ fn events() {
         (r#"message_stage_total{channel="whatsapp",pack="crm",stage="sent"}"#, 2.0),
         (r#"message_stage_total{channel="whatsapp",pack="crm",stage="delivered"}"#, 1.0),
         (r#"message_stage_total{channel="whatsapp",pack="crm",stage="read"}"#, 1.0),
-        (r#"message_stage_total{channel="whatsapp",pack="crm",stage="failed"}"#, 1.0),
+        (r#"message_stage_total{channel="whatsapp",pack="crm",stage="failed"}"#, 2.0),
         (r#"message_stage_total{channel="whatsapp",pack="crm",stage="replied"}"#, 1.0),
         (r#"messages_by_segment_total{pack="crm",segment="gold"}"#, 1.0),
         (r#"messages_by_segment_total{pack="crm",segment="unknown"}"#, 2.0),
@@ -223,10 +232,12 @@ fn events() {
     let response = "business_message_response_seconds";
     histogram(&mut truth, response, &of(r#"channel="whatsapp",responder="agent""#), &waits, &[60.0]);
     histogram(&mut truth, response, &of(r#"channel="whatsapp",responder="bot""#), &waits, &[3600.0]);
-    let service = of(r#"channel="whatsapp",service="unknown""#);
-    histogram(&mut truth, "business_chat_first_response_seconds", &service, &waits, &[60.0]);
-    let minutes = [60.0, 300.0, 600.0, 1800.0, 3600.0, 7200.0, 14_400.0, 28_800.0, 86_400.0, 259_200.0];
+    // It is of the chat's service, though the answer does not name it.
     let service = of(r#"channel="whatsapp",service="repairs""#);
+    histogram(&mut truth, "business_chat_first_response_seconds", &service, &waits, &[60.0]);
+    let replies = [60.0, 300.0, 900.0, 1800.0, 3600.0, 7200.0, 14_400.0, 28_800.0, 43_200.0, 86_400.0];
+    histogram(&mut truth, "business_message_reply_seconds", &of(r#"channel="whatsapp""#), &replies, &[40.0]);
+    let minutes = [60.0, 300.0, 600.0, 1800.0, 3600.0, 7200.0, 14_400.0, 28_800.0, 86_400.0, 259_200.0];
     histogram(&mut truth, "business_chat_resolution_seconds", &service, &minutes, &[5400.0]);
     let counts = [2.0, 5.0, 10.0, 20.0, 30.0, 50.0, 100.0, 200.0];
     histogram(&mut truth, "business_chat_messages", &service, &counts, &[4.0]);
