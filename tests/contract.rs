@@ -310,7 +310,8 @@ fn the_list_of_sources_is_the_table() {
 }
 
 /// Asterisk's hep.conf and FreeSWITCH's capture-server.
-const SETTINGS_OF_OTHERS: [&str; 3] = ["capture_address", "capture_id", "capture_password"];
+const SETTINGS_OF_OTHERS: [&str; 5] =
+    ["call_history", "call_without_contact", "capture_address", "capture_id", "capture_password"];
 
 #[test]
 fn documents_name_no_metric_that_is_not_there() {
@@ -320,6 +321,8 @@ fn documents_name_no_metric_that_is_not_there() {
         settings.lines().filter_map(|line| Some(line.trim_start_matches('#').split_once(" = ")?.0)).collect();
     let mut documents = rules::files(".", ".md");
     documents.extend(rules::files("docs", ".md"));
+    // It quotes the inventory, and has a test of its own.
+    documents.retain(|document| !document.ends_with("coverage.md"));
     documents.extend(rules::files("docs/runbooks", ".md"));
     let mut problems = Vec::new();
     for document in documents {
@@ -336,8 +339,10 @@ fn documents_name_no_metric_that_is_not_there() {
 
 fn words(text: &str) -> impl Iterator<Item = &str> {
     const PREFIXES: [&str; 7] = ["sip_", "call_", "rtp_", "rtcp_", "capture_", "host_", "sidetone_"];
-    text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_')
-        .filter(|word| PREFIXES.iter().any(|prefix| word.starts_with(prefix)))
+    // A rule's name is one word: business:call_success:ratio is no family call_success.
+    text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_' && c != ':')
+        .map(|word| word.trim_matches(':'))
+        .filter(|word| !word.contains(':') && PREFIXES.iter().any(|prefix| word.starts_with(prefix)))
 }
 
 /// A family, a series of one, the stem of several (`rtcp_reported_*`), or a name of the JSON report.

@@ -38,9 +38,13 @@ pub enum Entry {
     },
     Track {
         key: u128,
-        track: Option<Track>,
+        track: Option<Box<Track>>,
     },
     /// The rest stands in snapshots alone.
+    Deliveries {
+        at: i64,
+        ids: Vec<u128>,
+    },
     Buckets {
         series: u32,
         counts: Vec<u64>,

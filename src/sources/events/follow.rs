@@ -64,7 +64,7 @@ impl Counting<'_> {
         if ends {
             finish(track, &kept, &self.ruled.pack.name, true, self.state, self.out);
         }
-        let track = (!ends).then_some(kept);
+        let track = (!ends).then(|| Box::new(kept));
         self.state.does(Entry::Track { key, track }, self.out);
     }
 

@@ -151,12 +151,9 @@ impl State {
                     }
                 }
             }
-            Entry::Delivered { at, id } => {
-                let at = Timestamp::from_nanos(at.saturating_mul(1_000_000_000));
-                self.delivered.turn(at);
-                self.delivered.put(id, ());
-            }
-            Entry::Track { key, track } => self.follow(key, track),
+            Entry::Delivered { at, id } => self.deliver(at, id),
+            Entry::Deliveries { at, ids } => ids.into_iter().for_each(|id| self.deliver(at, id)),
+            Entry::Track { key, track } => self.follow(key, track.map(|track| *track)),
             Entry::Buckets { series, counts, sum } => {
                 if let Some(row) = self.rows.get_mut(series as usize) {
                     let known = row.metric.and_then(|metric| Histogram::restored(metric.bounds, &counts, sum));
@@ -193,6 +190,12 @@ impl State {
         }
         self.places.insert((family.clone(), labels.clone()), self.rows.len() as u32);
         self.rows.push(Row { family, metric, labels, cell });
+    }
+
+    fn deliver(&mut self, at: i64, id: u128) {
+        let at = Timestamp::from_nanos(at.saturating_mul(1_000_000_000));
+        self.delivered.turn(at);
+        self.delivered.put(id, ());
     }
 
     fn cell(&mut self, series: u32) -> Option<&mut Cell> {
@@ -265,8 +268,9 @@ impl State {
             });
         }
         let at = self.delivered.turned().nanos() / 1_000_000_000;
-        all.extend(self.delivered.keys().map(|id| Entry::Delivered { at, id: *id }));
-        all.extend(self.tracks.iter().map(|(key, track)| Entry::Track { key: *key, track: Some(track.clone()) }));
+        all.push(Entry::Deliveries { at, ids: self.delivered.keys().copied().collect() });
+        let tracks = self.tracks.iter();
+        all.extend(tracks.map(|(key, track)| Entry::Track { key: *key, track: Some(Box::new(track.clone())) }));
         all
     }
 
