@@ -380,5 +380,6 @@ fn servers_that_never_answer_or_never_end() {
     assert_eq!(shown.one("db_up", &[("database", "cache")]), Some(1.0));
     assert_eq!(shown.one("sidetone_source_up", &[("source", "cpu")]), Some(1.0));
     println!("resident memory: {} MiB at most\n{}", most / MIB, agent.log());
-    assert!(most < 100 * MIB, "{} MiB", most / MIB);
+    // Two servers that never end at 16 MiB each, in buffers that double as they grow, may be at it at the same time.
+    assert!(most < 160 * MIB, "{} MiB", most / MIB);
 }
