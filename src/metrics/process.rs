@@ -96,7 +96,7 @@ mod tests {
     fn every_family_is_there_and_plausible() {
         let collector = ProcessCollector::new().expect("sysinfo works here");
         let before = collector.read();
-        let _held: Vec<_> = (0..10).map(|_| std::fs::File::open("/proc/self/stat").expect("procfs")).collect();
+        let _held: Vec<_> = (0..100).map(|_| std::fs::File::open("/proc/self/stat").expect("procfs")).collect();
         let threads: Vec<_> = (0..3).map(|_| std::thread::spawn(std::thread::park)).collect();
         let after = collector.read();
         for (family, value) in FAMILIES.iter().zip(after) {
@@ -104,7 +104,8 @@ mod tests {
             assert!(value.is_some_and(|v| v >= at_least && v.is_finite()), "{}: {value:?}", family.name);
         }
         let grown = |i: usize| after[i].zip(before[i]).map(|(a, b)| a - b);
-        assert!(grown(4).is_some_and(|n| n >= 10.0), "open files {before:?} {after:?}");
+        // Other tests close theirs meanwhile.
+        assert!(grown(4).is_some_and(|n| n >= 50.0), "open files {before:?} {after:?}");
         assert!(grown(6).is_some_and(|n| n >= 3.0), "threads {before:?} {after:?}");
         for thread in threads {
             thread.thread().unpark();
